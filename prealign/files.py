@@ -1,0 +1,103 @@
+"""Files on disk: written whole or not at all, and known by their content.
+
+Everything the package writes goes to a temporary name first and is renamed when complete, so that a reader never meets half a
+file. A fingerprint is a hash of content; names and dates do not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prealign.errors import PrealignError
+
+PARTIAL = ".partial"
+
+
+def partial_of(path: Path) -> Path:
+    """The temporary name under which `path` is written: same folder, so that the rename is atomic."""
+    return path.with_name(path.name + PARTIAL)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path for a file or folder; rename it to `path` when the block ends well, remove it when it fails."""
+    temporary = partial_of(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove(temporary)
+    try:
+        yield temporary
+    except BaseException:
+        remove(temporary)
+        raise
+    put_in_place(temporary, path)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a finished file or folder to its name; an older one there is replaced."""
+    if path.is_dir():
+        older = path.with_name(path.name + ".older")
+        remove(older)
+        path.rename(older)
+        temporary.rename(path)
+        remove(older)
+    else:
+        temporary.replace(path)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or folder if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with `\\n` line ends, whole or not at all, and flushed to the disk."""
+    temporary = partial_of(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON in UTF-8, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a file that is missing or broken is a user's mistake and says so."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PrealignError(f"{path} does not exist.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise PrealignError(f"{path} is not valid JSON: {error}. Restore it or remove the folder it stands in.") from None
+
+
+def fingerprint(path: Path) -> str:
+    """16 hex digits that stand for the content of a file, or of all files of a folder with their relative names."""
+    digest = hashlib.blake2b(digest_size=8)
+    if path.is_dir():
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(f"{file.relative_to(path).as_posix()}\0{fingerprint(file)}\0".encode())
+    else:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def fingerprint_of(value: Any) -> str:
+    """16 hex digits that stand for a value that JSON can hold."""
+    return hashlib.blake2b(json.dumps(value, sort_keys=True, ensure_ascii=False).encode(), digest_size=8).hexdigest()
