@@ -258,8 +258,8 @@ class EvalSettings(Settings):
     """Outside dictionaries for word retrieval and for the quality of the extracted entries."""
     sentences: list[RetrievalSet] = []
     """Translated sentence pairs for sentence retrieval, per layer."""
-    batch_size: Count = 64
-    """Rows per forward pass."""
+    batch_size: Count = 16
+    """Rows per forward pass; larger ones were slower on two CPU cores, a GPU likes 64 and more."""
 
 
 class ReportSettings(Settings):

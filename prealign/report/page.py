@@ -1,0 +1,133 @@
+"""`report.html`, `report.md` and figures: one run, told from its numbers.
+
+The page is one file without scripts and without anything from the network; the pictures are inline SVG. The same
+content goes to Markdown for a paper's appendix, and, where matplotlib is installed, the charts to PNG files beside it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from prealign import files
+from prealign.evaluation.table import comparison_table
+from prealign.report import curves, png, tables
+from prealign.report.answer import QUESTION, answer
+from prealign.report.figures import chart_html, legend_html
+
+log = logging.getLogger(__name__)
+
+
+def write_report(
+    folder: Path,
+    *,
+    title: str,
+    recipe: Mapping[str, Any],
+    results: Mapping[str, Any],
+    metrics: Mapping[str, tables.Rows],
+    dictionaries: Sequence[Mapping[str, Any]] = (),
+    command: str = "",
+) -> None:
+    """Write report.html, report.md and, with matplotlib, figures/*.png into `folder`.
+
+    Whatever a run did not measure is left out of the page.
+
+    Args:
+        title: heading of the page.
+        recipe: the resolved recipe, as plain values.
+        results: results.json (see `evaluation.harness`).
+        metrics: per arm the rows of metrics.jsonl, those of stage 1 first.
+        dictionaries: per language pair its card, with a "quality" beside the card's own keys.
+        command: the line that repeats the run.
+    """
+    arms: tables.Arms = results.get("arms") or {}
+    groups = figure_groups(metrics, arms)
+    content = {
+        "title": title,
+        "question": QUESTION,
+        "answer": answer(arms, len(results.get("seeds") or [recipe.get("seed")])),
+        "table": comparison_table(arms),
+        "arms": [curves.arm_name(arm) for arm in arms],
+        "measures": tables.measures(arms),
+        "groups": groups,
+        "switching": tables.switching_table(metrics, recipe),
+        "costs": tables.costs_table(arms, metrics),
+        "dictionaries": [tables.dictionary_card(card) for card in dictionaries],
+        "recipe": yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True, width=100),
+        "command": command,
+        "versions": tables.versions(),
+        "date": datetime.date.today().isoformat(),
+        "png": png.available(),
+    }
+    if content["png"]:
+        with files.whole(folder / "figures") as temporary:
+            temporary.mkdir()
+            for group in groups:
+                for number, chart in enumerate(group["charts"], start=1):
+                    png.write_png(chart, temporary / f"{group['name']}-{number}.png")
+    else:
+        log.info("no PNG figures: matplotlib is not installed (pip install 'prealign[report]')")
+    files.write_text(folder / "report.md", _render("page.md.j2", content))
+    files.write_text(folder / "report.html", _render("page.html.j2", content))
+    log.info("report: %s", folder / "report.html")
+
+
+def _render(template: str, content: Mapping[str, Any]) -> str:
+    """Fill a template; in HTML every text is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("prealign.report", "templates"),
+        autoescape=".html" in template,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    text: str = environment.get_template(template).render(content, chart_html=chart_html, legend_html=legend_html)
+    return text
+
+
+def figure_groups(metrics: Mapping[str, tables.Rows], arms: tables.Arms) -> list[dict[str, Any]]:
+    """Charts that belong together, with heading, explanation and the lines of their common legend.
+
+    Charts and groups without data are left out.
+    """
+    candidates = [
+        (
+            "bits",
+            "Bits per byte over training",
+            "A fixed sample of the validation documents; lower is better. The vertical axes do not start at zero.",
+            curves.bits_charts(metrics),
+        ),
+        (
+            "retrieval-course",
+            "Retrieval of held-out words over training",
+            "P@1, mean over layers and both directions: does alignment last while language modelling goes on?",
+            curves.retrieval_course_charts(metrics, arms),
+        ),
+        (
+            "retrieval-layers",
+            "Retrieval of held-out words by layer",
+            "P@1, mean of both directions. Layer “in” is the input embeddings, “out” the output rows.",
+            curves.layer_charts(metrics, arms, "held_out"),
+        ),
+        (
+            "sentences",
+            "Sentences: MEXA by layer",
+            "Share of sentence pairs that are each other's nearest, mean pooling. Layer “in” is the input embeddings.",
+            curves.sentence_charts(arms),
+        ),
+    ]
+    groups = []
+    for name, heading, text, charts in candidates:
+        drawn = [chart for chart in charts if not chart.is_empty()]
+        if drawn:
+            lines = [series for chart in drawn for series in chart.series if series.points]
+            groups.append({"name": name, "heading": heading, "text": text, "charts": drawn, "series": lines})
+    return groups

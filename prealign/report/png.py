@@ -1,0 +1,52 @@
+"""The report's charts as PNG files for papers and slides; needs matplotlib (extra `report`)."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from prealign.report.figures import DASHES, Chart
+
+COLOURS = ("#5b5b66", "#0060a8", "#c2500a", "#00805c", "#a23b8f", "#8a6d00", "#9aa7b8", "#5c7ea6", "#123f73")
+"""The light colours of the page's style sheet, in the same order."""
+
+
+def available() -> bool:
+    """Whether matplotlib is installed; it is not imported here."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def write_png(chart: Chart, path: Path) -> None:
+    """Draw one chart, 12 by 8 cm at 200 dots per inch."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    figure = Figure(figsize=(4.8, 3.2), dpi=200, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for series in chart.series:
+        if series.points:
+            x, y = zip(*series.points)
+            dashes = tuple(float(part) / 2 for part in DASHES[series.style].split())
+            line = axes.plot(
+                x, y, color=COLOURS[series.style], marker="o", markersize=2, linewidth=1.4, label=series.name
+            )[0]
+            if dashes:
+                line.set_dashes(dashes)
+    if chart.level is not None:
+        axes.axhline(chart.level[1], color="#999999", linewidth=0.8, linestyle=":")
+    if chart.border is not None:
+        axes.axvline(chart.border[1], color="#999999", linewidth=0.8, linestyle=":")
+    axes.set_xlim(*chart.x_range())
+    axes.set_ylim(*chart.y_range())
+    axes.set_title(chart.title, fontsize=9, loc="left")
+    axes.set_xlabel(chart.x_label, fontsize=8)
+    axes.set_ylabel(chart.y_label, fontsize=8)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: chart.x_text(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: chart.y_text(value)))
+    axes.tick_params(labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e4e4e7", linewidth=0.6)
+    axes.legend(fontsize=7, frameon=False)
+    figure.savefig(path)

@@ -1,0 +1,67 @@
+"""From rows to charts."""
+
+from __future__ import annotations
+
+import pytest
+
+from prealign.report import curves
+
+
+def test_bits_charts(metrics):
+    en, clone = curves.bits_charts(metrics)
+    assert (en.title, clone.title) == ("en", "en-x-clone")
+    assert [one.name for one in en.series] == ["joint", "prealign"]
+    assert en.series[0].points == [(1000, 4.0), (3000, 3.0), (5000, 2.5)]
+    assert clone.series[1].points == [(1000, 5.0), (3000, 4.0), (5000, 3.5)]
+    assert en.border == ("end of stage 1", 1000)
+
+
+def test_tokens_of_a_stage_that_starts_at_zero_are_moved_behind_the_first():
+    rows = [
+        {"kind": "eval", "stage": "init", "step": 10, "lm_tokens": 1000},
+        {"kind": "eval", "stage": "pretrain", "step": 1, "lm_tokens": 200},
+        {"kind": "train", "stage": "pretrain", "step": 2, "lm_tokens": 400},
+        {"kind": "eval", "stage": "pretrain", "step": 2, "lm_tokens": 400},
+    ]
+    assert [row["lm_tokens"] for row in curves.eval_rows(rows)] == [1000, 1200, 1400]
+
+
+def test_course_of_retrieval_is_the_mean_over_layers(metrics, arms):
+    (chart,) = curves.retrieval_course_charts(metrics, arms)
+    assert chart.title == "en–en-x-clone"
+    assert [y for _, y in chart.series[1].points] == pytest.approx([0.6 + 0.1 / 3] * 3)
+    assert chart.level == ("chance", 0.01)
+
+
+def test_layers_at_three_moments_with_one_scale(metrics, arms):
+    start = {"kind": "eval", "stage": "init", "step": 0, "lm_tokens": 0}
+    metrics["prealign"].insert(0, start | {"word_retrieval": {"held_out": [0.01, 0.02, 0.01]}})  # without the pair
+    joint, prealign = curves.layer_charts(metrics, arms, "held_out")
+    assert [one.name for one in joint.series] == ["after stage 1", "at the end"]
+    assert [one.name for one in prealign.series] == ["at the start", "after stage 1", "at the end"]
+    assert prealign.series[2].points == list(
+        enumerate(arms["prealign"]["word_retrieval"]["en--en-x-clone"]["held_out"]["p_at_1"])
+    )
+    assert joint.y_range() == prealign.y_range()
+    assert prealign.x_names == {0.0: "in", 2.0: "out"}
+
+
+def test_nothing_measured_is_nothing_drawn(arms):
+    rows = {"joint": [{"kind": "train", "stage": "init", "step": 1, "lm_tokens": 5}], "prealign": []}
+    assert curves.bits_charts(rows) == []
+    assert curves.retrieval_course_charts(rows, arms) == []
+    assert curves.layer_charts(rows, {"joint": {}}, "held_out") == []
+    assert curves.sentence_charts(arms) == []
+
+
+def test_sentences():
+    (chart,) = curves.sentence_charts(
+        {"joint": {"sentence_retrieval": {"tatoeba en--de": {"mexa": [0.1, 0.5]}}}, "prealign": {}}
+    )
+    assert chart.title == "tatoeba en–de"
+    assert chart.series[0].points == [(0, 0.1), (1, 0.5)]
+
+
+def test_arms_keep_their_colours_and_unknown_ones_get_others():
+    arms = ["mine", "joint", "prealign", "other"]
+    assert [curves.arm_style(arm, arms) for arm in arms] == [4, 0, 1, 5]
