@@ -1,0 +1,148 @@
+"""One update: losses are summed over micro-batches and ranks and divided once, then the optimiser moves.
+
+    loss = sum over objectives of  weight * sum over micro-batches and ranks / count over micro-batches and ranks
+
+So every predicted label weighs the same, whichever rank or micro-batch it sits in: one pass of eight rows, eight
+passes of one row and two ranks of four rows take the same step, up to rounding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from prealign import ranks
+from prealign.config.settings import OptimizerSettings
+from prealign.errors import PrealignError
+from prealign.objectives.objective import Objective
+from prealign.train import optim, parallel
+
+Batch = Mapping[str, Any]
+Task = tuple[Batch, Objective, float]
+"""A micro-batch, its objective, the objective's weight.
+
+Tensors of a batch go to the device. Whole numbers under keys that begin with "n_" are summed into the rows of
+metrics.jsonl; every rank must bring the same keys. "examples" names the rows, for the message when a loss is not
+finite.
+"""
+
+
+class Numbers(NamedTuple):
+    """What is known after an update, over all micro-batches and ranks."""
+
+    losses: dict[str, float]
+    """Loss sums by objective, in nats."""
+    counts: dict[str, float]
+    """What each sum is divided by."""
+    extra: dict[str, float]
+    """Sums of the batches' numbers under "n_..."."""
+    learning_rate: float
+    grad_norm: float
+    """Norm of all gradients before clipping."""
+    asked_to_stop: bool
+    """Whether any rank has been asked to stop."""
+
+    def mean_losses(self) -> dict[str, float]:
+        """Loss by objective, per thing counted."""
+        return {name: total / max(1.0, self.counts[name]) for name, total in self.losses.items()}
+
+
+class Step:
+    """Makes the updates of a model."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        settings: OptimizerSettings,
+        *,
+        max_steps: int,
+        device: torch.device,
+        autocast: torch.dtype | None,
+    ) -> None:
+        self._model, self._optimizer, self._settings = model, optimizer, settings
+        self._max_steps, self._device, self._autocast = max_steps, device, autocast
+        self._losses = parallel.spread(model)
+
+    def __call__(self, step: int, tasks: list[Task], asked_to_stop: bool) -> Numbers:
+        """Make the update at `step`, from 0, out of this rank's tasks.
+
+        Raises:
+            PrealignError: on every rank, before the update, when a loss or the gradient of any rank is not finite.
+        """
+        # DDP sums gradients over ranks in the last backward pass, which therefore should reach every parameter.
+        tasks = sorted(tasks, key=lambda task: task[1].trains_everything)
+        counts, extra = _sum_counts(tasks)
+        found = [
+            self._backward(task, counts[task[1].name], last=place == len(tasks) - 1) for place, task in enumerate(tasks)
+        ]
+        norm = nn.utils.clip_grad_norm_(self._model.parameters(), self._settings.max_grad_norm)
+        # The one place where the host waits for the device: nothing is updated from numbers that nobody has looked at.
+        *values, grad_norm = torch.stack([value.double() for value in (*found, norm)]).tolist()
+        losses, stops = _sum_losses(tasks, values, asked_to_stop)
+        if not all(map(math.isfinite, [*losses.values(), grad_norm])):
+            raise _not_finite(step, tasks, values)
+        rate = optim.learning_rate(step, self._max_steps, self._settings)
+        optim.set_learning_rate(self._optimizer, rate)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return Numbers(losses, counts, extra, rate, grad_norm, stops)
+
+    def _backward(self, task: Task, count: float, last: bool) -> Tensor:
+        """Add one micro-batch's share to the gradients; returns its loss sum."""
+        batch, objective, weight = task
+        on_device = each_tensor(batch, lambda tensor: tensor.to(self._device, non_blocking=True))
+        world = ranks.world_size()
+        with contextlib.nullcontext() if last else parallel.without_sum(self._losses):
+            with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
+                loss: Tensor = self._losses(objective, on_device, reach_all=last and world > 1)
+            # DDP averages gradients over ranks; times their number it is the sum.
+            torch.autograd.backward(loss * (weight * world / max(1.0, count)))
+        return loss.detach()
+
+
+def each_tensor(batch: Batch, change: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+    """A batch with its tensors changed and all else as it was."""
+    return {key: change(value) if isinstance(value, Tensor) else value for key, value in batch.items()}
+
+
+def _sum_counts(tasks: list[Task]) -> tuple[dict[str, float], dict[str, float]]:
+    """Counts by objective and extra numbers by key, over micro-batches and ranks."""
+    counts: dict[str, float] = {}
+    extra: dict[str, float] = {}
+    for batch, objective, _ in tasks:
+        counts[objective.name] = counts.get(objective.name, 0) + objective.count(batch)
+        for key, value in batch.items():
+            if key.startswith("n_"):
+                extra[key] = extra.get(key, 0) + int(value)
+    sums = iter(ranks.sum_over_ranks([*counts.values(), *extra.values()]))
+    return {name: next(sums) for name in counts}, {name: next(sums) for name in extra}
+
+
+def _sum_losses(tasks: list[Task], values: list[float], asked_to_stop: bool) -> tuple[dict[str, float], bool]:
+    """Loss sums by objective over micro-batches and ranks, and whether any rank was asked to stop."""
+    totals: dict[str, float] = {}
+    for (_, objective, _), value in zip(tasks, values, strict=True):
+        totals[objective.name] = totals.get(objective.name, 0.0) + value
+    *sums, stops = ranks.sum_over_ranks([*totals.values(), float(asked_to_stop)])
+    return dict(zip(totals, sums, strict=True)), stops > 0
+
+
+def _not_finite(step: int, tasks: list[Task], values: list[float]) -> PrealignError:
+    """The error for a loss or gradient that is not finite; every rank comes here and says the same."""
+    mine = []
+    for (batch, objective, _), value in zip(tasks, values, strict=True):
+        if not math.isfinite(value):
+            names = ", ".join(map(str, batch.get("examples", ["not named"])))
+            mine.append(f"rank {ranks.rank()}, {objective.name}: {value}, examples {names}")
+    lines = [line for rank in ranks.gather_objects(mine) for line in rank]
+    return PrealignError.of_several(
+        f"The loss of step {step + 1} is not finite. Nothing was updated, and the last whole checkpoint is untouched. "
+        "A lower learning rate or a longer warm-up is the usual way out. Found:",
+        lines or ["the losses are finite, their gradient is not"],
+    )

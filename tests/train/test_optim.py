@@ -1,0 +1,42 @@
+"""Learning rates that can be checked by eye, and who decays."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from prealign.config.settings import OptimizerSettings
+from prealign.train.optim import build_optimizer, learning_rate, warmup_steps
+
+COURSES = {
+    # warm-up of 2 steps, then 8: rates as shares of the peak
+    "constant": [0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+    "linear": [0.5, 1, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125],
+    # 0.1 + 0.9 * (1 + cos) / 2 at eighths of a half turn
+    "cosine": [0.5, 1, 1, 0.966, 0.868, 0.722, 0.55, 0.378, 0.232, 0.134],
+}
+
+
+@pytest.mark.parametrize("course", list(COURSES))
+def test_course(course: str) -> None:
+    settings = OptimizerSettings(learning_rate=2.0, lr_scheduler_type=course, warmup_steps=2)  # type: ignore[arg-type]
+    rates = [learning_rate(step, 10, settings) / 2.0 for step in range(10)]
+    assert rates == pytest.approx(COURSES[course], abs=5e-4)
+
+
+@pytest.mark.parametrize(("given", "steps"), [(0, 0), (0.05, 15), (1, 1), (20, 20), (0.001, 1)])
+def test_warm_up_is_a_share_below_one_and_steps_from_one_on(given: float, steps: int) -> None:
+    assert warmup_steps(OptimizerSettings(warmup_steps=given), 300) == steps
+
+
+def test_matrices_decay_and_vectors_do_not() -> None:
+    model = nn.Sequential(nn.Embedding(5, 4), nn.LayerNorm(4), nn.Linear(4, 3))
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    optimizer = build_optimizer(model, OptimizerSettings(learning_rate=0.5, weight_decay=0.1))
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        shrunk = 0.95 if parameter.ndim == 2 else 1.0
+        torch.testing.assert_close(parameter.detach(), before[name] * shrunk)
