@@ -1,7 +1,7 @@
 """prealign: multilingual alignment before pretraining, kept alive during pretraining.
 
-The library face is small: `Dictionary`, `CodeSwitchTable`, `CodeSwitchCollator`, `word_alignment_loss`. Each name is imported
-when first used, so that `import prealign` and the command line never wait for torch.
+The library face is small: `Dictionary`, `CodeSwitchTable`, `CodeSwitchCollator`, `word_alignment_loss`. Each name is
+imported when first used, so that `import prealign` and the command line never wait for torch.
 """
 
 from __future__ import annotations

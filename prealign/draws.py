@@ -4,7 +4,8 @@ A key is made from what the draw is about (`key(seed, "switch", epoch, example)`
 of (key, i). So a draw is the same on 1 or 64 GPUs, with any number of workers, before and after a resume, and numbers
 can be made one by one or by the million, in any order.
 
-The hash is the output function of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+The hash is the output function of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators,
+2014).
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class Permutation:
     """A keyed shuffle of 0 .. size-1 whose i-th element is computed, not stored.
 
     A four-round Feistel network over the next even number of bits, walked until the value falls inside the range (cycle
-    walking; under four rounds on average, since the domain is at most four times the size). Costs no memory at any size.
+    walking; under four rounds on average, since the domain is at most four times the size). Costs no memory at any
+    size.
     """
 
     ROUNDS = 4

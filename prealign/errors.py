@@ -1,7 +1,7 @@
 """The one exception for mistakes a user can mend.
 
-The command line prints its text and exits with code 2; Python callers may catch it. A message says what is wrong, where,
-and what to do next. Anything else that escapes is a bug of ours.
+The command line prints its text and exits with code 2; Python callers may catch it. A message says what is wrong,
+where, and what to do next. Anything else that escapes is a bug of ours.
 """
 
 from __future__ import annotations

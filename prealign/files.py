@@ -1,7 +1,7 @@
 """Files on disk: written whole or not at all, and known by their content.
 
-Everything the package writes goes to a temporary name first and is renamed when complete, so that a reader never meets half a
-file. A fingerprint is a hash of content; names and dates do not count.
+Everything the package writes goes to a temporary name first and is renamed when complete, so that a reader never
+meets half a file. A fingerprint is a hash of content; names and dates do not count.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def partial_of(path: Path) -> Path:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path for a file or folder; rename it to `path` when the block ends well, remove it when it fails."""
+    """Give a temporary path for a file or folder; rename it to `path` when the block ends well, remove it when it
+    fails."""
     temporary = partial_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove(temporary)
@@ -82,7 +83,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise PrealignError(f"{path} does not exist.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise PrealignError(f"{path} is not valid JSON: {error}. Restore it or remove the folder it stands in.") from None
+        raise PrealignError(
+            f"{path} is not valid JSON: {error}. Restore it or remove the folder it stands in."
+        ) from None
 
 
 def fingerprint(path: Path) -> str:

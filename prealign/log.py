@@ -1,6 +1,7 @@
 """Logging: stderr for people, stdout for data; rank 0 speaks, warnings come from every rank.
 
-Progress bars appear on a terminal and become one plain line now and then in a file (`TQDM_DISABLE=1` silences the bars).
+Progress bars appear on a terminal and become one plain line now and then in a file (`TQDM_DISABLE=1` silences the
+bars).
 """
 
 from __future__ import annotations

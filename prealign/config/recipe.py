@@ -1,7 +1,7 @@
 """Recipes: YAML in, checked settings out, and back to YAML.
 
-All mistakes of a recipe are told at once, each with file and line: unknown keys (with the nearest name), wrong types and
-ranges, missing files. Flags after the recipe override its values (`--pretrain.optimizer.learning-rate 1e-4`).
+All mistakes of a recipe are told at once, each with file and line: unknown keys (with the nearest name), wrong types
+and ranges, missing files. Flags after the recipe override its values (`--pretrain.optimizer.learning-rate 1e-4`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 
 from prealign import files
 from prealign.config.settings import ARMS, Recipe
@@ -71,6 +71,7 @@ def _early_values(flags: Sequence[str]) -> dict[str, Any]:
 class _Flags(Recipe):
     """What tyro parses: the same settings, with the cross-checks left to `check`, which words them better."""
 
+    @model_validator(mode="after")
     def _fits_together(self) -> Self:
         return self
 
@@ -128,7 +129,9 @@ def check(values: dict[str, Any], lines: dict[Place, int], path: Path) -> Recipe
     """Validate all values at once, input files included."""
     data = Path(str(values.get("data", "."))).expanduser()
     context = {"data": data} if data.is_dir() else None
-    problems = [] if context else [(lines.get(("data",)), f"data: the folder {data} does not exist; give it with --data")]
+    problems = (
+        [] if context else [(lines.get(("data",)), f"data: the folder {data} does not exist; give it with --data")]
+    )
     try:
         recipe = Recipe.model_validate(values, context=context)
     except ValidationError as error:

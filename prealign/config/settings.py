@@ -1,7 +1,8 @@
 """Every setting of a recipe: its type, its meaning, its range, its default. No torch here.
 
-The text under a field feeds `--help`, the reference page and the commented recipe. A setting exists because a recipe uses it.
-Names follow `transformers.TrainingArguments` where it has one. Paths of corpora are relative to the recipe's `data` folder.
+The text under a field feeds `--help`, the reference page and the commented recipe. A setting exists because a recipe
+uses it. Names follow `transformers.TrainingArguments` where it has one. Paths of corpora are relative to the
+recipe's `data` folder.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ def _check_input(path: str, info: ValidationInfo) -> str:
         return path
     place = resolve(path, info.context["data"])
     if not place.exists():
-        raise ValueError(f"{place} does not exist; paths are relative to the data folder {info.context['data']} (--data)")
+        raise ValueError(
+            f"{place} does not exist; paths are relative to the data folder {info.context['data']} (--data)"
+        )
     return path
 
 
@@ -52,13 +55,15 @@ class Language(Settings):
     """One language and its running text."""
 
     text: list[InputPath] = []
-    """Files of running text: .txt (one document per line) or .jsonl (a "text" field), also .gz .xz .bz2 .zst; `python-docs` is the documentation of the running Python."""
+    """Files of running text: .txt (one document per line) or .jsonl (a "text" field), also .gz .xz .bz2 .zst;
+    `python-docs` is the documentation of the running Python."""
     share: Positive = 1.0
     """Share of the pretraining tokens that come from this language, relative to the other languages' shares."""
     max_bytes: Count | None = None
     """Read no more than this many bytes of text (whole documents, chosen by hash); none: read all."""
     clone_of: str | None = None
-    """Make this language by cloning documents of that language (English-Clone); those documents are then withheld from it."""
+    """Make this language by cloning documents of that language (English-Clone); those documents are then withheld
+    from it."""
     clone_document_share: Share = 0.05
     """Share of the cloned language's documents that become this language's text; used with `clone_of`."""
 
@@ -71,7 +76,8 @@ class DictionaryPair(Settings):
     target: str
     """BCP 47 code of the language that the translations are in."""
     parallel: list[InputPath] = []
-    """Parallel text: .tsv (source, target per line) or the source side's file of a Moses pair, compressed or not. Not needed where the target is a clone."""
+    """Parallel text: .tsv (source, target per line) or the source side's file of a Moses pair, compressed or not.
+    Not needed where the target is a clone."""
     path: InputPath | None = None
     """An existing dictionary (folder, TSV, MUSE text) instead of parallel text."""
 
@@ -129,7 +135,8 @@ class ModelSettings(Settings):
     """What is trained: a preset with random weights, an HF config, or an HF checkpoint."""
 
     preset: Literal["tiny", "20m", "150m", "400m", "1.3b"] = "tiny"
-    """Llama shapes by size; `tiny` has about one million parameters without embeddings. Ignored when `config` or `checkpoint` is given."""
+    """Llama shapes by size; `tiny` has about one million parameters without embeddings. Ignored when `config` or
+    `checkpoint` is given."""
     config: InputPath | None = None
     """Folder with a Hugging Face config.json: that architecture with random weights."""
     checkpoint: InputPath | None = None
@@ -167,7 +174,8 @@ class InitSettings(Settings):
     temperature: Positive = 0.1
     """Temperature of the contrast."""
     layers: Literal["all"] | list[int] = "all"
-    """Layers that are aligned: 0 is the embeddings, then the blocks, the last is the output rows; all is the paper's choice."""
+    """Layers that are aligned: 0 is the embeddings, then the blocks, the last is the output rows; all is the
+    paper's choice."""
     positives: Literal["log_sum", "sum_log"] = "log_sum"
     """Form of the loss with several translations: log of the sum, or (SupCon) mean of the logs."""
     alignment_weight: Annotated[float, Field(ge=0.0)] = 1.0
@@ -187,7 +195,8 @@ class SwitchingSettings(Settings):
     ratio: Share = 0.05
     """Share of eligible words replaced by a translation; 0 switches nothing."""
     labels: Literal["input_only", "both", "none"] = "input_only"
-    """What the model is asked to predict where a word was switched: the original (the method), the switched text (a control), or nothing."""
+    """What the model is asked to predict where a word was switched: the original (the method), the switched text (a
+    control), or nothing."""
     candidates: Literal["probability", "uniform", "best"] = "probability"
     """How one of several translations is chosen."""
     document_share: Share = 1.0
@@ -204,7 +213,8 @@ class PretrainSettings(Settings):
     block_size: Annotated[int, Field(ge=8)] = 128
     """Tokens per row; used in stage 1's running text as well."""
     global_batch_rows: Count = 16
-    """Rows per optimiser step over all ranks; the order of the data depends on it and on nothing else of the machine."""
+    """Rows per optimiser step over all ranks; the order of the data depends on it and on nothing else of the
+    machine."""
     per_device_train_batch_size: Count = 16
     """Rows per forward pass on one device; the rest of the global batch is accumulated."""
     switching: SwitchingSettings = SwitchingSettings()
@@ -215,7 +225,8 @@ class EngineSettings(Settings):
     """How both training stages run; nothing here changes what is learnt."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """bf16 autocast or fp32; auto takes bf16 on GPUs and on CPUs with AMX or AVX512-BF16, where it is faster, and fp32 elsewhere."""
+    """bf16 autocast or fp32; auto takes bf16 on GPUs and on CPUs with AMX or AVX512-BF16, where it is faster, and
+    fp32 elsewhere."""
     torch_compile: bool = False
     """Compile the model; worth its start-up time (a minute) for long runs on a GPU."""
     gradient_checkpointing: bool = False
@@ -274,7 +285,8 @@ ARMS: tuple[Arm, ...] = ("joint", "prealign", "init_only", "switching_only")
 
 
 class Recipe(Settings):
-    """A whole experiment: languages, dictionary, tokenizer, store, model, the two training stages, evaluation, report."""
+    """A whole experiment: languages, dictionary, tokenizer, store, model, the two training stages, evaluation,
+    report."""
 
     output: str = "runs/unnamed"
     """Run folder; everything is written under it."""
@@ -283,7 +295,8 @@ class Recipe(Settings):
     seed: int = Field(default=1, ge=0)
     """Key of every random draw."""
     arms: list[Arm] = Field(default=["joint", "prealign"], min_length=1)
-    """What is compared: joint (no alignment), prealign (init and switching), init_only, switching_only; `--arms all` takes all."""
+    """What is compared: joint (no alignment), prealign (init and switching), init_only, switching_only; `--arms
+    all` takes all."""
     languages: dict[str, Language]
     """The languages by BCP 47 code."""
     dictionary: DictionarySettings = DictionarySettings()
@@ -310,7 +323,9 @@ class Recipe(Settings):
             if language.clone_of is None and not language.text:
                 raise ValueError(f"language {code} has no `text` and is no clone of another; name its files")
             if language.clone_of is not None and (language.clone_of not in value or language.text):
-                raise ValueError(f"language {code}: `clone_of` must name another language of the recipe, and then `text` stays empty")
+                raise ValueError(
+                    f"language {code}: `clone_of` must name another language of the recipe, and then `text` stays empty"
+                )
         return value
 
     @model_validator(mode="after")
@@ -342,5 +357,10 @@ def out_of(run: str | Path, *parts: str) -> Path:
 
 
 __all__ = [name for name, item in list(globals().items()) if isinstance(item, type) and issubclass(item, Settings)] + [
-    "ARMS", "Arm", "PYTHON_DOCS", "PrealignError", "out_of", "resolve",
+    "ARMS",
+    "Arm",
+    "PYTHON_DOCS",
+    "PrealignError",
+    "out_of",
+    "resolve",
 ]

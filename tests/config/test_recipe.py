@@ -78,11 +78,15 @@ def test_a_missing_recipe_and_a_missing_data_folder_are_named(tmp_path):
 
 def test_flags_override_values_and_are_checked_like_them(tmp_path):
     path = recipe_file(tmp_path, GOOD)
-    recipe = read_recipe(path, ["--arms", "all", "--pretrain.optimizer.learning-rate", "1e-4", "--languages.en.share", "3"])
+    recipe = read_recipe(
+        path, ["--arms", "all", "--pretrain.optimizer.learning-rate", "1e-4", "--languages.en.share", "3"]
+    )
     assert recipe.arms == ["joint", "prealign", "init_only", "switching_only"]
     assert recipe.pretrain.optimizer.learning_rate == 1e-4
     assert recipe.languages["en"].share == 3
-    (told,) = mistakes(tmp_path, GOOD, "--pretrain.global-batch-rows", "7", "--pretrain.per-device-train-batch-size", "2")
+    (told,) = mistakes(
+        tmp_path, GOOD, "--pretrain.global-batch-rows", "7", "--pretrain.per-device-train-batch-size", "2"
+    )
     assert "must be a multiple" in told
 
 

@@ -100,7 +100,7 @@ def test_sigterm_saves_and_the_same_call_goes_on(run: Run, tmp_path: Path, caplo
     handler = signal.getsignal(signal.SIGTERM)
     with caplog.at_level(logging.INFO, logger="prealign"):
         stopped = run(tmp_path / "stopped", measure=ask_to_stop)
-        assert (stopped.finished, stopped.step) == (False, 1)  # asked while the start is measured, finishes the next step
+        assert (stopped.finished, stopped.step) == (False, 1)  # asked while the start is measured
         assert run(tmp_path / "stopped", measure=weight_sum).finished
     assert "stopped at step 1 and saved" in caplog.text
     assert "resuming at step 1 of 10" in caplog.text

@@ -1,0 +1,123 @@
+"""The command line. `prealign --help` prints this page at once; a command loads only what it needs.
+
+Exit codes: 0 done (or stopped by a signal after saving), 2 a mistake of the user told in a sentence, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from prealign import __version__
+from prealign.errors import PrealignError
+
+log = logging.getLogger(__name__)
+
+USAGE = f"""prealign {__version__}: multilingual alignment before pretraining, kept alive during pretraining
+
+usage: prealign COMMAND RECIPE [--SECTION.SETTING VALUE ...]
+
+  run         all stages of a recipe in order; finished ones are reused, an interrupted one goes on
+  build-dict  parallel text or existing dictionaries -> a dictionary        (also from flags alone)
+  tokenizer   corpora of all languages -> a Hugging Face tokenizer
+  prepare     corpora + tokenizer -> a token store
+  init        fresh or existing model + dictionary -> aligned start, and its control
+  pretrain    start + store + dictionary -> trained models, one per arm
+  eval        models + test sets -> eval/results.json
+  report      run folder -> report.html, report.md
+  preview     switched samples of a recipe's running text
+  doctor      versions, aligners, devices; what is missing and the line that installs it
+
+After a recipe, --help shows every setting with its meaning and this recipe's value, --dry-run what would happen,
+--fresh STAGE makes a stage again. `prealign run recipes/quickstart.yaml` needs nothing but Python's own documentation.
+"""
+
+RECIPE_COMMANDS = ("run", "build-dict", "tokenizer", "prepare", "init", "pretrain", "eval", "report", "preview")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `prealign` program."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Carry out one command line and give its exit code."""
+    from prealign.log import set_up
+
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(__version__)
+        return 0
+    set_up(verbose="--verbose" in arguments)
+    command, rest = arguments[0], [a for a in arguments[1:] if a != "--verbose"]
+    try:
+        if command == "doctor":
+            from prealign.stages.doctor import doctor
+
+            return doctor(rest)
+        if command == "build-dict" and (not rest or rest[0].startswith("-")):
+            from prealign.stages.build_dict_flags import build_from_flags
+
+            return build_from_flags(rest)
+        if command in RECIPE_COMMANDS:
+            return _with_recipe(command, rest)
+        raise PrealignError(f"There is no command {command!r}{_nearest(command)}. `prealign --help` lists them.")
+    except PrealignError as error:
+        print(f"prealign: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("prealign: interrupted; the same command goes on from the last finished stage.", file=sys.stderr)
+        return 130
+
+
+def _nearest(command: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(command, (*RECIPE_COMMANDS, "doctor"), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _with_recipe(command: str, rest: list[str]) -> int:
+    if not rest or rest[0].startswith("-"):
+        print(f"usage: prealign {command} RECIPE [--SECTION.SETTING VALUE ...]\n\n{USAGE.split(chr(10), 4)[4]}", end="")
+        return 0 if rest and rest[0] in ("-h", "--help") else 2
+    from prealign.config.recipe import read_recipe
+
+    options, flags = _options(command).parse_known_args(rest[1:])
+    if "--help" in flags or "-h" in flags:
+        print(_options(command).format_help())
+    recipe = read_recipe(Path(rest[0]), flags)
+    if options.dry_run:
+        from prealign.stages.dry_run import describe
+
+        print(describe(recipe, command))
+        return 0
+    return _stage(command)(recipe, options.fresh, rest[0])
+
+
+def _options(command: str) -> argparse.ArgumentParser:
+    from prealign.stages.stage import FOLLOWERS
+
+    parser = argparse.ArgumentParser(prog=f"prealign {command} RECIPE", add_help=False, allow_abbrev=False)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be read, written and how much; do nothing"
+    )
+    parser.add_argument(
+        "--fresh", action="append", default=[], choices=list(FOLLOWERS), metavar="STAGE",
+        help=f"make a stage again, and what was made from it; one of {', '.join(FOLLOWERS)}",
+    )  # fmt: skip
+    parser.add_argument("--verbose", action="store_true", help="more messages")
+    return parser
+
+
+def _stage(command: str) -> Callable[..., int]:
+    from prealign.stages import run as stages
+
+    return lambda recipe, fresh, named: stages.run(
+        recipe, fresh, only=None if command == "run" else command, named=named
+    )

@@ -1,0 +1,61 @@
+"""`prealign build-dict`: parallel text in, dictionary folder out."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prealign.config.settings import DictionaryPair, Recipe
+from prealign.corpora.clone import clone
+from prealign.corpora.drops import Drops
+from prealign.corpora.language_text import language_documents
+from prealign.corpora.sentence_pairs import clone_pairs, read_pairs
+from prealign.corpora.words import Segmenter
+from prealign.dictionary.dictionary import Dictionary
+from prealign.dictionary.induce import induce
+from prealign.dictionary.quality import against_mapping
+from prealign.stages.layout import Layout
+
+log = logging.getLogger(__name__)
+
+
+def build_dictionaries(recipe: Recipe) -> None:
+    """Make the dictionary of every pair of the recipe."""
+    layout = Layout(recipe)
+    for pair in recipe.dictionary.pairs:
+        layout.dictionary(pair).build(partial(_build, recipe, pair))
+
+
+def _build(recipe: Recipe, pair: DictionaryPair, folder: Path) -> dict[str, Any]:
+    drops = Drops()
+    if pair.path is not None:
+        dictionary = Dictionary.read(recipe.input(pair.path), pair.source, pair.target)
+    elif pair.parallel:
+        pairs = read_pairs([recipe.input(path) for path in pair.parallel], drops)
+        dictionary = induce(pairs, pair.source, pair.target, recipe.dictionary, recipe.seed, drops)
+    else:
+        dictionary = _from_clone(recipe, pair, drops)
+    dictionary.write(folder)
+    log.info("dictionary %s-%s: %s entries; left out: %s", pair.source, pair.target, f"{len(dictionary):,}", drops)
+    return {
+        "entries": len(dictionary),
+        "sources": len(dictionary.by_source()),
+        **{k: dictionary.card.get(k) for k in ("quality",)},
+    }
+
+
+def _from_clone(recipe: Recipe, pair: DictionaryPair, drops: Drops) -> Dictionary:
+    """Sentence pairs of English and its clone, aligned like any other pair; the known mapping is used to judge only."""
+    documents = list(language_documents(recipe, pair.source, Drops()))
+    pairs = list(clone_pairs(documents, recipe.dictionary.clone_sentence_pairs))
+    dictionary = induce(pairs, pair.source, pair.target, recipe.dictionary, recipe.seed, drops)
+    segmenter = Segmenter(pair.source)
+    counts = Counter(word.casefold() for source, _ in pairs for word in segmenter.words(source))
+    frequent = {word: n for word, n in counts.items() if n >= recipe.dictionary.min_count and word.isalpha()}
+    quality = against_mapping(dictionary, clone, frequent)
+    dictionary.card["quality"] = quality
+    log.info("against the known mapping: precision %.3f, recall %.3f", quality["precision"], quality["recall"])
+    return dictionary

@@ -1,0 +1,100 @@
+"""`prealign doctor`: what this machine has, what is missing, and the line that installs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+from prealign import __version__
+
+BASE = (
+    "numpy",
+    "numba",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "sentencepiece",
+    "icu4py",
+    "rjieba",
+    "duckdb",
+)
+EXTRAS = {
+    "report": ("matplotlib",),
+    "neural": ("simalign",),
+    "thot": ("sil-thot",),
+    "eval": ("lm-eval", "scikit-learn"),
+    "track": ("tensorboard", "wandb"),
+}
+PROGRAMS = ("eflomal-align", "fast_align")
+
+
+def doctor(arguments: list[str]) -> int:
+    """Print the findings as text, or as JSON with --json; exit code 1 when a required package is missing."""
+    found = examine()
+    if "--json" in arguments:
+        print(json.dumps(found, indent=2))
+    else:
+        print(as_text(found))
+    return 1 if any(value is None for value in found["required"].values()) else 0
+
+
+def examine() -> dict[str, dict[str, str | None]]:
+    """Versions by group; None where something is missing."""
+    return {
+        "machine": {
+            "prealign": __version__,
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "cores": str(os.cpu_count()),
+        },
+        "devices": _devices(),
+        "required": {name: _version(name) for name in BASE},
+        **{f"extra {extra}": {name: _version(name) for name in names} for extra, names in EXTRAS.items()},
+        "programs": {name: shutil.which(name) for name in PROGRAMS},
+    }
+
+
+def as_text(found: dict[str, dict[str, str | None]]) -> str:
+    """The findings as aligned lines, each missing thing with its remedy."""
+    lines = []
+    for group, values in found.items():
+        lines.append(group)
+        for name, value in values.items():
+            lines.append(f"  {name:<16} {value if value is not None else _remedy(group, name)}")
+    return "\n".join(lines)
+
+
+def _remedy(group: str, name: str) -> str:
+    if group.startswith("extra "):
+        return f"missing; pip install 'prealign[{group.removeprefix('extra ')}]'"
+    if group == "programs":
+        return "not found on PATH (optional; the built-in aligner needs neither)"
+    return f"missing; pip install {name}"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _devices() -> dict[str, str | None]:
+    if find_spec("torch") is None:
+        return {}
+    import torch
+
+    found: dict[str, str | None] = {
+        "cpu": f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}",
+    }
+    for number in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(number)
+        found[f"cuda:{number}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    if torch.cuda.device_count() == 0:
+        found["cuda"] = "none"
+    return found

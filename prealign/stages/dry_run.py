@@ -1,0 +1,60 @@
+"""`--dry-run`: what a command would read and write, how much, and what is already there. Nothing is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prealign.config.settings import PYTHON_DOCS, Recipe
+from prealign.errors import PrealignError
+from prealign.stages.layout import Layout
+from prealign.stages.stage import Stage
+
+COMMAND_STAGES = {"build-dict": "dictionary", "prepare": "store"}
+
+
+def describe(recipe: Recipe, command: str) -> str:
+    """The plan as text: inputs with sizes, stages with their state, training in tokens."""
+    layout = Layout(recipe)
+    only = None if command in ("run", "preview") else COMMAND_STAGES.get(command, command)
+    lines = ["reads"]
+    for code, language in recipe.languages.items():
+        for path in language.text:
+            lines.append(f"  {code:<12} {_size(recipe, path)}")
+        if language.clone_of:
+            lines.append(
+                f"  {code:<12} clone of {language.clone_document_share:.0%} of the {language.clone_of} documents"
+            )
+    for pair in recipe.dictionary.pairs:
+        for path in [*pair.parallel, *([pair.path] if pair.path else [])]:
+            lines.append(f"  {pair.source + '-' + pair.target:<12} {_size(recipe, path)}")
+    lines.append("writes")
+    lines += [f"  {stage.folder!s:<44} {_state(stage)}" for stage in layout.stages() if only in (None, stage.name)]
+    if only in (None, "report"):
+        lines.append(f"  {layout.folder / 'report.html'}")
+    if only in (None, "init", "pretrain"):
+        block = recipe.pretrain.block_size
+        init = recipe.init.max_steps * recipe.init.lm_rows_per_step * block if recipe.init.lm_weight else 0
+        pretrain = recipe.pretrain.max_steps * recipe.pretrain.global_batch_rows * block
+        lines.append("trains")
+        starts, steps = len(layout.init_kinds), recipe.init.max_steps
+        lines.append(f"  init      {starts} x {steps:,} steps, {init:,} tokens of running text each")
+        lines.append(f"  pretrain  {len(recipe.arms)} x {recipe.pretrain.max_steps:,} steps, {pretrain:,} tokens each")
+    return "\n".join(lines)
+
+
+def _size(recipe: Recipe, path: str) -> str:
+    if path == PYTHON_DOCS:
+        return "the documentation of the running Python"
+    place: Path = recipe.input(path)
+    return f"{place} ({place.stat().st_size / 1e6:,.1f} MB)"
+
+
+def _state(stage: Stage) -> str:
+    try:
+        if stage.is_finished():
+            return "is there and would be reused"
+    except PrealignError as error:
+        return f"REFUSED: {error}"
+    return (
+        "would go on from its last checkpoint" if (stage.working_folder / "checkpoints").is_dir() else "would be made"
+    )

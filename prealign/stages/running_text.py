@@ -1,0 +1,98 @@
+"""Running text for the training loop: step number in, micro-batches of (switched) token rows out.
+
+The order is computed (train/batches.py), the rows come from the memory-mapped store, the switching is keyed by row
+and epoch: nothing here has state, so a resumed run and a run on other ranks read the same rows with the same words
+switched.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from prealign import draws, ranks
+from prealign.codeswitch.schedule import scheduled_ratio
+from prealign.codeswitch.switch import switch_rows
+from prealign.codeswitch.table import CodeSwitchTable
+from prealign.config.settings import Recipe
+from prealign.corpora.store import TokenStore
+from prealign.train.batches import Mixture, Sample, micro_batches_of, rows_of_step
+
+SLACK_TOKENS = 16
+"""Tokens beyond the block that every window brings along, so that rows shortened by switching are still full."""
+
+
+class RunningText:
+    """Rows of the store in computed order.
+
+    Args:
+        first_sample: number of the first sample of step 0: a second stage goes on where the first one stopped.
+        rows_per_step: rows of all ranks together.
+        table: dictionaries compiled for the tokenizer; None switches nothing.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        recipe: Recipe,
+        *,
+        rows_per_step: int,
+        first_sample: int = 0,
+        table: CodeSwitchTable | None = None,
+    ) -> None:
+        self.block = recipe.pretrain.block_size
+        self.streams = {code: store.stream(code, "train") for code in recipe.languages}
+        self.mixture = Mixture(
+            {code: len(stream) // self.block for code, stream in self.streams.items()},
+            {code: recipe.languages[code].share for code in self.streams},
+            recipe.seed,
+        )
+        self.first_sample = first_sample
+        self.rows_per_step = rows_per_step
+        self.per_device = recipe.pretrain.per_device_train_batch_size
+        self.switching = recipe.pretrain.switching
+        self.max_steps = recipe.pretrain.max_steps
+        self.seed = recipe.seed
+        self.table = table
+
+    def repeats(self, steps: int) -> dict[str, float]:
+        """How often each language's text is read through in that many steps."""
+        return self.mixture.repeats(steps * self.rows_per_step)
+
+    def micro_batches(self, step: int) -> list[dict[str, Any]]:
+        """This rank's micro-batches of a step (0-based): input_ids, labels [rows, block] and what to log about them."""
+        rows = rows_of_step(step, self.rows_per_step, ranks.rank(), ranks.world_size())
+        return [self._batch(part, step) for part in micro_batches_of(rows, self.per_device)]
+
+    def _batch(self, rows: range, step: int) -> dict[str, Any]:
+        samples = self.mixture(self.first_sample + row for row in rows)
+        if self.table is None:
+            ids = torch.from_numpy(np.stack([self._window(sample, self.block) for sample in samples]).astype(np.int64))
+            return {"input_ids": ids, "labels": ids, "examples": samples}
+        ratio = scheduled_ratio(self.switching.schedule, self.switching.ratio, step / self.max_steps)
+        longer = self.block + SLACK_TOKENS + int(self.block * ratio)
+        keys = [draws.key(self.seed, "switch", *sample) for sample in samples]
+        switched = switch_rows(
+            self.table,
+            [self._window(sample, longer) for sample in samples],
+            keys=np.array(keys, dtype=np.uint64),
+            ratio=ratio,
+            labels=self.switching.labels,
+            candidates=self.switching.candidates,
+            document_share=self.switching.document_share,
+            length=self.block,
+        )
+        return {
+            "input_ids": torch.from_numpy(switched.input_ids),
+            "labels": torch.from_numpy(switched.labels),
+            "examples": samples,
+            "n_eligible": switched.n_eligible,
+            "n_switched": switched.n_switched,
+            "n_cut": switched.n_cut,
+        }
+
+    def _window(self, sample: Sample, length: int) -> NDArray[Any]:
+        return self.streams[sample.stream].window(sample.row * self.block, length)

@@ -1,0 +1,174 @@
+"""What `init` and `pretrain` share: materials of a run opened once, and one training carried from start to finished
+stage."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
+
+from prealign import ranks
+from prealign.codeswitch.table import CodeSwitchTable
+from prealign.config.settings import OptimizerSettings, Recipe, RetrievalSet
+from prealign.corpora.documents import read_lines
+from prealign.corpora.store import TokenStore
+from prealign.dictionary.dictionary import Dictionary
+from prealign.errors import PrealignError
+from prealign.evaluation.harness import Suite
+from prealign.stages.layout import Layout
+from prealign.stages.model_card import model_card
+from prealign.stages.stage import Stage
+from prealign.tokenizer.load import load_tokenizer
+from prealign.train import checkpoint
+from prealign.train.loop import Task, train
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+log = logging.getLogger(__name__)
+
+MODEL = "model"
+"""Folder of the finished model inside a training stage's folder."""
+
+
+class Stopped(Exception):  # noqa: N818, not an error
+    """A training was asked to stop, has saved, and goes on with the same command."""
+
+
+class Materials:
+    """Tokenizer, store, dictionaries and test sets of a run, each opened when first used."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.layout = Layout(recipe)
+        disable_progress_bar()  # transformers draws one for every model it opens
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        self.layout.tokenizer.require("prealign tokenizer RECIPE")
+        return load_tokenizer(self.layout.tokenizer.folder)
+
+    @cached_property
+    def store(self) -> TokenStore:
+        self.layout.store.require("prealign prepare RECIPE")
+        store = TokenStore(self.layout.store.folder)
+        store.check_tokenizer(self.tokenizer)
+        return store
+
+    @cached_property
+    def dictionaries(self) -> list[tuple[Dictionary, Dictionary]]:
+        """Per pair the entries used in training, and those held out to measure retrieval of words never aligned."""
+        found = []
+        for pair in self.recipe.dictionary.pairs:
+            stage = self.layout.dictionary(pair)
+            stage.require("prealign build-dict RECIPE")
+            dictionary = Dictionary.read(stage.folder)
+            found.append(dictionary.split(self.recipe.dictionary.held_out_share, self.recipe.seed))
+        return found
+
+    @cached_property
+    def table(self) -> CodeSwitchTable | None:
+        """The training entries compiled for switching; None without dictionaries."""
+        if not self.dictionaries:
+            return None
+        return CodeSwitchTable.compile([trained for trained, _ in self.dictionaries], self.tokenizer)
+
+    @cached_property
+    def suite(self) -> Suite:
+        """The test sets, encoded."""
+        recipe = self.recipe
+        gold = [
+            (item.name, Dictionary.read(recipe.input(item.path), item.source, item.target))
+            for item in recipe.eval.gold_dictionaries
+        ]
+        return Suite.of(
+            self.tokenizer,
+            self.store,
+            self.dictionaries,
+            recipe.eval,
+            block_size=recipe.pretrain.block_size,
+            gold=gold,
+            sentences=[(s.name, s.source, s.target, sentence_pairs(recipe, s)) for s in recipe.eval.sentences],
+        )
+
+
+def sentence_pairs(recipe: Recipe, item: RetrievalSet) -> list[tuple[str, str]]:
+    """The sentence pairs of a test set; every line counts, so a line without two columns is refused."""
+    path = recipe.input(item.path)
+    pairs = []
+    for number, line in read_lines(path):
+        columns = line.split("\t")
+        if len(columns) < 2 or not columns[0].strip() or not columns[1].strip():
+            raise PrealignError(f"{path}:{number}: a sentence test needs two columns, {item.source} and {item.target}.")
+        pairs.append((columns[0], columns[1]))
+    return pairs
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training stage: everything that `train` needs besides the settings of the engine."""
+
+    stage: Stage
+    start: Callable[[], PreTrainedModel]
+    """Makes or loads the model that training starts from."""
+    micro_batches: Callable[[int], list[Task]]
+    max_steps: int
+    optimizer: OptimizerSettings
+    start_tokens: int
+    """LM tokens that the start has already seen."""
+    card: dict[str, Any]
+    """What the model card tells of this stage."""
+
+
+def carry_out(training: Training, materials: Materials, device: torch.device) -> None:
+    """Train, or go on with an interrupted training, and give the stage's folder its name; a finished stage is reused.
+
+    Raises:
+        Stopped: a signal asked to stop; everything is saved.
+    """
+    stage, recipe = training.stage, materials.recipe
+    if stage.is_finished():
+        log.info("%s: already done, reusing %s", stage.name, stage.folder)
+        return
+    began = time.monotonic()
+    folder = stage.begin_or_resume() if ranks.rank() == 0 else stage.working_folder
+    ranks.barrier()
+    log.info("%s: %s steps, writing %s", stage.name, f"{training.max_steps:,}", folder)
+    model = training.start()
+
+    def save_extra(place: Path) -> None:
+        materials.tokenizer.save_pretrained(str(place))
+        (place / "README.md").write_text(model_card(materials, training.card), encoding="utf-8")
+
+    outcome = train(
+        model,
+        max_steps=training.max_steps,
+        micro_batches=training.micro_batches,
+        optimizer=training.optimizer,
+        engine=recipe.engine,
+        folder=folder,
+        stage=stage.name,
+        facts={"identity": stage.fingerprint, "store": materials.store.fingerprint},
+        seed=recipe.seed,
+        measure=lambda model: materials.suite.quick(model, recipe.engine.eval_tokens),
+        save_extra=save_extra,
+        start_tokens=training.start_tokens,
+        device=device,
+    )
+    if not outcome.finished:
+        raise Stopped(
+            f"{stage.name} was stopped at step {outcome.step:,} of {training.max_steps:,} and saved in {folder}"
+        )
+    if ranks.rank() == 0:
+        checkpoint.export(model, folder / MODEL, save_extra)
+        summary = {"steps": outcome.step, "lm_tokens": outcome.lm_tokens, "lm_tokens_of_start": training.start_tokens}
+        stage.finish(summary, time.monotonic() - began)
+    ranks.barrier()

@@ -1,0 +1,60 @@
+"""The command line as a user meets it: fast help, sentences instead of tracebacks, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from prealign import cli
+
+IMPORTED = """
+import sys
+from prealign.cli import run
+try:
+    run({arguments!r})
+except SystemExit:
+    pass
+print(*({{"torch", "transformers"}} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["build-dict", "--help"]])
+def test_help_answers_without_loading_torch(arguments):
+    program = [sys.executable, "-c", IMPORTED.format(arguments=arguments)]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert done.stderr.strip() == ""
+    assert done.stdout
+
+
+def test_a_recipe_with_three_mistakes_is_told_in_full_with_exit_code_2(tmp_path, capsys):
+    recipe = tmp_path / "bad.yaml"
+    recipe.write_text("languages:\n  en:\n    text: [absent.txt]\npretrain:\n  max_stepz: 5\n  block_size: many\n")
+    assert cli.run(["run", str(recipe)]) == 2
+    told = capsys.readouterr().err
+    assert "3 mistakes" in told
+    assert all(f"{recipe}:{line}:" in told for line in (3, 5, 6))
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["pretain", "x.yaml"], "did you mean pretrain?"),
+        (["run", "absent.yaml"], "absent.yaml does not exist"),
+        (["build-dict", "--parallel", "no.tsv", "--source", "en", "--target", "de", "--output", "out"], "no.tsv"),
+    ],
+)
+def test_mistakes_on_the_command_line(arguments, sentence, capsys):
+    assert cli.run(arguments) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_doctor_lists_versions_and_remedies(capsys):
+    assert cli.run(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["required"]["torch"]
+    assert cli.run(["doctor"]) == 0
+    assert "torch" in capsys.readouterr().out

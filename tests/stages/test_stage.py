@@ -1,0 +1,82 @@
+"""Stages: made once, reused with the same identity, refused with another, resumed when interrupted."""
+
+from __future__ import annotations
+
+import pytest
+
+from prealign import files
+from prealign.errors import PrealignError
+from prealign.stages.stage import MANIFEST, Stage, fresh
+
+
+def make(text: str):
+    def write(folder):
+        (folder / "result").write_text(text)
+        return {"letters": len(text)}
+
+    return write
+
+
+def test_a_finished_stage_is_reused_and_its_manifest_says_what_it_is(tmp_path):
+    stage = Stage("store", tmp_path / "store", {"store.deduplicate": True}, {"corpus.txt": "abc"})
+    first = stage.build(make("one"))
+    assert stage.build(make("two")) == first
+    assert (tmp_path / "store" / "result").read_text() == "one"
+    assert first["summary"] == {"letters": 3}
+    assert first["inputs"] == {"corpus.txt": "abc"}
+    assert "torch" in first["versions"]
+
+
+def test_another_identity_is_refused_with_the_field_and_the_way_out(tmp_path):
+    Stage("store", tmp_path / "s", {"seed": 1, "gone": 0}, {"corpus.txt": "abc"}).build(make("one"))
+    with pytest.raises(PrealignError) as caught:
+        Stage("store", tmp_path / "s", {"seed": 2, "new": 3}, {"corpus.txt": "abd"}).is_finished()
+    told = str(caught.value)
+    for part in ("seed: made with 1, now 2", "gone: made with 0, now absent", "new: not there when it was made, now 3",
+                 "corpus.txt: made with abc, now abd", "--fresh store", "--output"):  # fmt: skip
+        assert part in told
+
+
+def test_a_stage_that_fails_leaves_nothing(tmp_path):
+    stage = Stage("store", tmp_path / "store")
+
+    def fail(folder):
+        (folder / "half").write_text("x")
+        raise PrealignError("bad corpus")
+
+    with pytest.raises(PrealignError, match="bad corpus"):
+        stage.build(fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_ours_is_never_overwritten(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "thesis.txt").write_text("precious")
+    with pytest.raises(PrealignError, match=f"has no {MANIFEST}"):
+        Stage("store", tmp_path / "store").build(make("one"))
+    assert (tmp_path / "store" / "thesis.txt").read_text() == "precious"
+
+
+def test_an_interrupted_stage_goes_on_only_with_the_same_recipe(tmp_path):
+    stage = Stage("pretrain", tmp_path / "p", {"seed": 1})
+    (stage.begin_or_resume() / "checkpoint").write_text("half way")
+    assert (stage.begin_or_resume() / "checkpoint").read_text() == "half way"
+    with pytest.raises(PrealignError, match="seed: made with 1, now 2"):
+        Stage("pretrain", tmp_path / "p", {"seed": 2}).begin_or_resume()
+    stage.finish({}, 1.0)
+    assert (tmp_path / "p" / "checkpoint").exists()
+    assert stage.is_finished()
+
+
+def test_a_missing_input_names_the_command_that_makes_it(tmp_path):
+    with pytest.raises(PrealignError, match="Run `prealign prepare RECIPE` first"):
+        Stage("store", tmp_path / "store").require("prealign prepare RECIPE")
+
+
+def test_fresh_removes_a_stage_and_what_was_made_from_it_only(tmp_path):
+    folders = {name: [tmp_path / name] for name in ("dictionary", "tokenizer", "store", "init", "pretrain")}
+    for (folder,) in folders.values():
+        folder.mkdir()
+    files.partial_of(tmp_path / "pretrain").mkdir()
+    fresh(folders, ["init"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["dictionary", "store", "tokenizer"]
