@@ -101,7 +101,7 @@ class DictionarySettings(Settings):
     """How the links of the two directions are joined."""
     min_count: Count = 2
     """A pair of words is kept when it was linked at least this often."""
-    min_probability: Share = 0.1
+    min_probability: Share = 0.05
     """A pair is kept when p(target | source) and p(source | target) both reach this."""
     top_k: Count = 4
     """At most this many translations of a word are kept, the most probable first."""

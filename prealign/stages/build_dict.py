@@ -12,7 +12,7 @@ from prealign.config.settings import DictionaryPair, Recipe
 from prealign.corpora.clone import clone
 from prealign.corpora.drops import Drops
 from prealign.corpora.language_text import language_documents
-from prealign.corpora.sentence_pairs import clone_pairs, read_pairs
+from prealign.corpora.sentence_pairs import clone_pairs, pair_files, read_pairs
 from prealign.corpora.words import Segmenter
 from prealign.dictionary.dictionary import Dictionary
 from prealign.dictionary.induce import induce
@@ -34,7 +34,7 @@ def _build(recipe: Recipe, pair: DictionaryPair, folder: Path) -> dict[str, Any]
     if pair.path is not None:
         dictionary = Dictionary.read(recipe.input(pair.path), pair.source, pair.target)
     elif pair.parallel:
-        pairs = read_pairs([recipe.input(path) for path in pair.parallel], drops)
+        pairs = read_pairs([pair_files(recipe.input(path), pair.source, pair.target) for path in pair.parallel], drops)
         dictionary = induce(pairs, pair.source, pair.target, recipe.dictionary, recipe.seed, drops)
     else:
         dictionary = _from_clone(recipe, pair, drops)

@@ -10,7 +10,7 @@ from typing import Any
 from prealign import files
 from prealign.config.settings import DictionarySettings
 from prealign.corpora.drops import Drops
-from prealign.corpora.sentence_pairs import read_pairs
+from prealign.corpora.sentence_pairs import pair_files, read_pairs
 from prealign.dictionary.induce import induce
 from prealign.errors import PrealignError
 from prealign.stages.stage import Stage, options_of
@@ -23,7 +23,7 @@ class Flags:
     """Extract a dictionary from parallel text by word alignment in both directions."""
 
     parallel: list[Path]
-    """Parallel text: TSV files with source and target per line, compressed or not; or the two files of a Moses pair."""
+    """Parallel text: TSV files with source and target per line, compressed or not; or either file of a Moses pair."""
     source: str
     """BCP 47 code of the first column."""
     target: str
@@ -57,20 +57,11 @@ def build_from_flags(arguments: list[str]) -> int:
 
 def _build(flags: Flags, folder: Path) -> dict[str, Any]:
     drops = Drops()
-    pairs = read_pairs(corpora(flags.parallel, flags.source, flags.target), drops)
+    corpora = dict.fromkeys(
+        pair_files(path, flags.source, flags.target) for path in flags.parallel
+    )  # a Moses pair once
+    pairs = read_pairs(list(corpora), drops)
     dictionary = induce(pairs, flags.source, flags.target, flags.thresholds, flags.seed, drops)
     dictionary.write(folder)
     log.info("left out: %s", drops)
     return {"entries": len(dictionary), "sources": len(dictionary.by_source()), "left_out": drops.as_dict()}
-
-
-def corpora(paths: list[Path], source: str, target: str) -> list[Path | tuple[Path, Path]]:
-    """Join the two files of a Moses pair (`name.en`, `name.de`); other files are TSV."""
-    found: list[Path | tuple[Path, Path]] = []
-    names = {str(path) for path in paths}
-    for path in paths:
-        if path.suffix == f".{source}" and str(path.with_suffix(f".{target}")) in names:
-            found.append((path, path.with_suffix(f".{target}")))
-        elif not (path.suffix == f".{target}" and str(path.with_suffix(f".{source}")) in names):
-            found.append(path)
-    return found

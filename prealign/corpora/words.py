@@ -1,0 +1,107 @@
+"""Words as spans of text: where the words of a sentence begin and end, in any script.
+
+Used wherever words count: word alignment, dictionaries, coverage, evaluation. Word borders come from ICU (Unicode
+Annex 29 and ICU's dictionaries for Thai, Lao, Khmer, Burmese, Japanese); Chinese goes through jieba, which finds
+longer words. Spans are offsets into the Python string, so `text[start:end]` is the word, astral characters included.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from importlib.metadata import version
+
+import rjieba
+from icu4py import icu_version
+from icu4py.breakers import SentenceBreaker, WordBreaker
+
+BLANK_LINES = re.compile(r"\n\s*\n")
+TURKIC = {"tr", "az"}
+"""Languages whose capital I is a dotless ı in lower case."""
+SENTENCE_END = frozenset('.!?:;…。！？：；؟।\n"“”„«»')
+"""Marks after which a capital letter says nothing about the word: it may only begin a sentence or a quotation."""
+
+
+class Segmenter:
+    """Finds the words of one language.
+
+    A word is a piece between two borders that holds at least one letter or digit: spaces, punctuation and symbols are
+    not words. "don't", "3.14" and "U.S.A" are one word each; "e-mail" is two.
+    """
+
+    def __init__(self, language: str) -> None:
+        """language: BCP 47 code; its first part decides which segmenter is used."""
+        self.language = language
+        self._chinese = _primary(language) == "zh"
+        self.signature = f"rjieba {version('rjieba')}" if self._chinese else f"icu {icu_version}"
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """(start, end) of every word, in order; offsets count Python characters."""
+        spans = []
+        start = 0
+        for piece in self._pieces(text):
+            end = start + len(piece)
+            if _is_word(piece):
+                spans.append((start, end))
+            start = end
+        return spans
+
+    def words(self, text: str) -> list[str]:
+        """The words of `text`, in order."""
+        return [piece for piece in self._pieces(text) if _is_word(piece)]
+
+    def words_and_openings(self, text: str) -> tuple[list[str], list[bool]]:
+        """The words, and for each whether it opens a sentence or quotation: its capital may not be its own there."""
+        words: list[str] = []
+        openings: list[bool] = []
+        opening = True
+        for piece in self._pieces(text):
+            if _is_word(piece):
+                words.append(piece)
+                openings.append(opening)
+                opening = False
+            elif not opening and not SENTENCE_END.isdisjoint(piece):
+                opening = True
+        return words, openings
+
+    def _pieces(self, text: str) -> list[str]:
+        """The text cut at every border; the pieces joined are the text again."""
+        return rjieba.cut(text) if self._chinese else list(WordBreaker(text, self.language))
+
+
+def sentences(text: str, language: str) -> list[str]:
+    """The sentences of a text by ICU's sentence borders, white space folded to single spaces, none of them empty.
+
+    Blank lines end a sentence, single line ends do not: running text may be wrapped by hand.
+    """
+    paragraphs = (" ".join(paragraph.split()) for paragraph in BLANK_LINES.split(text))
+    return [sentence.strip() for paragraph in paragraphs for sentence in SentenceBreaker(paragraph, language)]
+
+
+def has_digit(word: str) -> bool:
+    """Whether the word is a number or holds one ("1990s", "3.14"): such words stay out of dictionaries."""
+    return any(character.isdigit() for character in word)
+
+
+def fold(word: str, language: str = "") -> str:
+    """The form under which spellings of a word meet: full Unicode case folding in NFC, with the Turkish and Azeri I.
+
+    "Straße" and "STRASSE" fold alike; in Turkish "I" folds to "ı" and "İ" to "i".
+    """
+    return unicodedata.normalize("NFC", lower(word, language).casefold())
+
+
+def lower(word: str, language: str = "") -> str:
+    """The word in lower case, as it is spelt inside a sentence, with the Turkish and Azeri I."""
+    if _primary(language) in TURKIC:
+        word = word.replace("İ", "i").replace("I", "ı")
+    return word.lower()
+
+
+def _primary(language: str) -> str:
+    return language.partition("-")[0].lower()
+
+
+def _is_word(piece: str) -> bool:
+    # Most pieces are all letters; marks inside a word ("é" decomposed, Thai vowels) are neither letters nor digits.
+    return piece.isalnum() or any(map(str.isalnum, piece))

@@ -1,0 +1,97 @@
+"""Words in several scripts, checked by eye, and offsets that are exact for any text."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prealign.corpora.words import Segmenter, fold, has_digit, sentences
+
+WORDS = [
+    ("en", "Hello, world! I don't pay 3.14 dollars.", ["Hello", "world", "I", "don't", "pay", "3.14", "dollars"]),
+    ("en", "an e-mail (to the U.S.A.)", ["an", "e", "mail", "to", "the", "U.S.A"]),
+    ("de", "Die Millionen-Grenze für Straßen", ["Die", "Millionen", "Grenze", "für", "Straßen"]),
+    ("fr", "aujourd'hui, « l'été »", ["aujourd'hui", "l'été"]),
+    ("ru", "Ёлка — это дерево.", ["Ёлка", "это", "дерево"]),
+    ("ar", "السلام عليكم، كيف الحال؟", ["السلام", "عليكم", "كيف", "الحال"]),
+    ("zh", "我喜欢学习汉语。她3岁", ["我", "喜欢", "学习", "汉语", "她", "3", "岁"]),
+    ("zh-Hant-TW", "我学习", ["我", "学习"]),
+    ("ja", "私は東京に", ["私", "は", "東京", "に"]),
+    ("th", "ฉันรักภาษาไทย", ["ฉัน", "รัก", "ภาษา", "ไทย"]),
+    ("en-x-clone", "𐐐𐐯𐑊, 𐐶! 😀 x", ["𐐐𐐯𐑊", "𐐶", "x"]),
+    ("en", "!? … 😀 — ++", []),
+    ("en", "", []),
+]
+
+
+@pytest.mark.parametrize(("language", "text", "expected"), WORDS)
+def test_words(language: str, text: str, expected: list[str]) -> None:
+    segmenter = Segmenter(language)
+    assert segmenter.words(text) == expected
+    assert [text[start:end] for start, end in segmenter.spans(text)] == expected
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "th"])
+@given(text=st.text(alphabet=st.sampled_from("ab1.,'’ \n\t我学校é́𝒳😀👨‍👩𐐲ไทยสว์日ほ\u200b\u2028🇩🇪\x00"), max_size=30))
+@settings(max_examples=150, deadline=None)
+def test_spans_are_ordered_and_leave_out_no_letter(language: str, text: str) -> None:
+    spans = Segmenter(language).spans(text)
+    assert all(start < end for start, end in spans)
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
+    inside = {place for start, end in spans for place in range(start, end)}
+    assert all(place in inside for place, character in enumerate(text) if character.isalnum())
+
+
+def test_signature_names_the_segmenter_and_its_version() -> None:
+    assert Segmenter("de").signature.startswith("icu ")
+    assert Segmenter("zh").signature.startswith("rjieba ")
+
+
+OPENINGS = [
+    ("en", "The cat. Then he said: “Come!”", ["The", "Then", "Come"]),
+    ("de", "Am Haus, dem Haus", ["Am"]),
+    ("zh", "我们学习。他们喜欢", ["我们", "他们"]),
+    ("en", "(Well) then", ["Well"]),
+]
+
+
+@pytest.mark.parametrize(("language", "text", "expected"), OPENINGS)
+def test_openings(language: str, text: str, expected: list[str]) -> None:
+    words, openings = Segmenter(language).words_and_openings(text)
+    assert words == Segmenter(language).words(text)
+    assert [word for word, opens in zip(words, openings) if opens] == expected
+
+
+def test_sentences() -> None:
+    assert sentences("One\n two. Three?\n \nA heading\n\nFour.", "en") == ["One two.", "Three?", "A heading", "Four."]
+    assert sentences("他来。我走。", "zh") == ["他来。", "我走。"]
+    assert sentences(" \n ", "en") == []
+
+
+@pytest.mark.parametrize(
+    ("word", "language", "folded"),
+    [
+        ("Straße", "de", "strasse"),
+        ("STRASSE", "de", "strasse"),
+        ("Ёлка", "ru", "ёлка"),
+        ("ISI", "en", "isi"),
+        ("ISI", "tr", "ısı"),
+        ("İ", "tr", "i"),
+        ("İ", "az-Latn", "i"),
+        ("e\u0301", "fr", "é"),
+        ("汉语", "zh", "汉语"),
+    ],
+)
+def test_fold(word: str, language: str, folded: str) -> None:
+    assert fold(word, language) == folded
+
+
+def test_has_digit() -> None:
+    assert has_digit("3.14")
+    assert has_digit("1990s")
+    assert has_digit("٣")
+    assert not has_digit("three")
+    assert not has_digit("三")

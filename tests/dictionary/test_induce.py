@@ -1,0 +1,106 @@
+"""From sentence pairs to entries: spelling, thresholds, what is left out, and a known language learnt from text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+from pydoc_data.topics import topics
+
+import pytest
+
+from prealign.config.settings import DictionarySettings
+from prealign.corpora.clone import clone
+from prealign.corpora.drops import Drops
+from prealign.corpora.sentence_pairs import clone_pairs
+from prealign.corpora.words import Segmenter
+from prealign.dictionary.dictionary import Dictionary
+from prealign.dictionary.induce import induce
+from prealign.dictionary.quality import against_mapping
+from prealign.errors import PrealignError
+
+WHO = {"Tom": "Tom", "My aunt": "Meine Tante", "The doctor": "Der Arzt", "A girl": "Ein Mädchen"}
+DOES = {"sees": "sieht", "paints": "malt", "sells": "verkauft"}
+WHAT = {"the house": "das Haus", "a cat": "eine Katze", "2 trees": "2 Bäume", "an island": "eine Insel"}
+PAIRS = [
+    (f"{who} {does} {what}.", f"{WHO[who]} {DOES[does]} {WHAT[what]}.") for who, does, what in product(WHO, DOES, WHAT)
+]
+
+
+def induced(pairs: list[tuple[str, str]], **settings: object) -> tuple[Dictionary, Drops]:
+    drops = Drops()
+    return induce(pairs, "en", "de", DictionarySettings.model_validate(settings), 1, drops), drops
+
+
+def first(dictionary: Dictionary) -> dict[str, str]:
+    return {source: entries[0].target for source, entries in dictionary.by_source().items()}
+
+
+def test_words_are_spelt_as_inside_sentences() -> None:
+    found = first(induced(PAIRS)[0])
+    assert {source: found[source] for source in ("sees", "paints", "sells", "house", "cat", "island", "aunt")} == {
+        "sees": "sieht",
+        "paints": "malt",
+        "sells": "verkauft",
+        "house": "Haus",
+        "cat": "Katze",
+        "island": "Insel",
+        "aunt": "Tante",
+    }
+    assert found["my"] == "meine"  # met only where sentences open
+    assert "My" not in found
+
+
+def test_what_is_left_out_is_counted() -> None:
+    dictionary, drops = induced([*PAIRS, ("Rare words.", "Seltene Wörter.")])
+    assert not any("2" in entry.source + entry.target for entry in dictionary.entries)
+    assert drops.counts["word pairs with a digit"] == 1
+    assert drops.samples["words whose only translation is the word itself"] == ["tom | tom (12)"]
+    assert drops.counts["word pairs below min_count"] >= 2
+    assert dictionary.card["dropped"] == drops.as_dict()
+    assert dictionary.card["sentence_pairs"] == len(PAIRS) + 1
+    assert dictionary.card["source_segmenter"].startswith("icu")
+
+
+def test_thresholds_hold() -> None:
+    loose, _ = induced(PAIRS, min_count=1, min_probability=0.0, top_k=10, symmetrisation="union")
+    strict, _ = induced(PAIRS, min_count=3, min_probability=0.4, top_k=1)
+    assert len(strict) < len(loose)
+    assert all(len(entries) == 1 for entries in strict.by_source().values())
+    for entry in strict.entries:
+        assert entry.count >= 3
+        assert min(entry.p_target_given_source, entry.p_source_given_target) >= 0.4
+
+
+def test_a_sample_of_pairs_depends_on_the_seed_only() -> None:
+    settings = DictionarySettings(max_sentence_pairs=20, min_count=1)
+    once, again, other = (induce(PAIRS, "en", "de", settings, seed, Drops()) for seed in (1, 1, 2))
+    assert once.card["sentence_pairs"] == 20
+    assert once.entries == again.entries
+    assert once.entries != other.entries
+
+
+def test_text_without_words_is_refused() -> None:
+    with pytest.raises(PrealignError, match="parallel text en-de holds no sentence pair with words on both sides"):
+        induced([("…", "!")])
+
+
+def test_chinese_is_segmented_and_aligned() -> None:
+    who = {"we": "我们", "they": "他们", "students": "学生", "teachers": "老师"}
+    does = {"like": "喜欢", "learn": "学习", "need": "需要"}
+    what = {"music": "音乐", "history": "历史", "water": "水"}
+    pairs = [(f"{a} {b} {c}.", f"{who[a]}{does[b]}{what[c]}。") for a, b, c in product(who, does, what)]
+    dictionary = induce(pairs, "en", "zh", DictionarySettings(), 1, Drops())
+    assert first(dictionary) == who | does | what
+    assert dictionary.card["target_segmenter"].startswith("rjieba")
+
+
+def test_the_clone_of_english_is_learnt_from_running_text() -> None:
+    pairs = list(clone_pairs(topics.values(), 1500))
+    drops = Drops()
+    dictionary = induce(pairs, "en", "en-x-clone", DictionarySettings(), 1, drops)
+    segmenter = Segmenter("en")
+    counts = Counter(word for source, _ in pairs for word in segmenter.words(source) if word.isalpha())
+    score = against_mapping(dictionary, clone, counts)
+    # 1.0 and 0.967 when this was written: words met once are below min_count but rare in running text
+    assert score["precision"] > 0.99
+    assert score["recall_running"] > 0.95
