@@ -9,7 +9,13 @@ from prealign import draws
 
 
 def test_key_depends_on_every_part_and_their_order():
-    keys = {draws.key(1, "a", 2), draws.key(1, "a", 3), draws.key(2, "a", 1), draws.key("a", 1, 2), draws.key(1, "b", 2)}
+    keys = {
+        draws.key(1, "a", 2),
+        draws.key(1, "a", 3),
+        draws.key(2, "a", 1),
+        draws.key("a", 1, 2),
+        draws.key(1, "b", 2),
+    }
     assert len(keys) == 5
     assert draws.key(1, "a", 2) == draws.key(1, "a", 2)
 

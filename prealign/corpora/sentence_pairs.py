@@ -45,6 +45,11 @@ def pair_files(path: Path, source: str, target: str) -> Path | tuple[Path, Path]
     return path, partner
 
 
+def flat(paths: Sequence[Path | tuple[Path, Path]]) -> list[Path]:
+    """Every file that `read_pairs` opens for these paths."""
+    return [file for path in paths for file in (path if isinstance(path, tuple) else (path,))]
+
+
 def read_pairs(paths: Sequence[Path | tuple[Path, Path]], drops: Drops) -> Iterator[tuple[str, str]]:
     """Yield (source sentence, target sentence), NFC, stripped, each pair once.
 

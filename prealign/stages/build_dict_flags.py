@@ -10,7 +10,7 @@ from typing import Any
 from prealign import files
 from prealign.config.settings import DictionarySettings
 from prealign.corpora.drops import Drops
-from prealign.corpora.sentence_pairs import pair_files, read_pairs
+from prealign.corpora.sentence_pairs import flat, pair_files, read_pairs
 from prealign.dictionary.induce import induce
 from prealign.errors import PrealignError
 from prealign.stages.stage import Stage, options_of
@@ -23,7 +23,7 @@ class Flags:
     """Extract a dictionary from parallel text by word alignment in both directions."""
 
     parallel: list[Path]
-    """Parallel text: TSV files with source and target per line, compressed or not; or either file of a Moses pair."""
+    """Parallel text: TSV files with source and target per line, compressed or not; or the files of Moses pairs."""
     source: str
     """BCP 47 code of the first column."""
     target: str
@@ -33,6 +33,12 @@ class Flags:
     thresholds: DictionarySettings = field(default_factory=DictionarySettings)
     seed: int = 1
     """Key of every random draw."""
+
+    def corpora(self) -> list[Path | tuple[Path, Path]]:
+        """What to read: a Moses pair once, whether one of its files was named or both."""
+        found = [pair_files(path, self.source, self.target) for path in self.parallel]
+        partners = {item[1] for item in found if isinstance(item, tuple)}
+        return [item for item in found if item not in partners]
 
 
 def build_from_flags(arguments: list[str]) -> int:
@@ -48,7 +54,7 @@ def build_from_flags(arguments: list[str]) -> int:
         flags.output,
         options_of(flags.thresholds, "thresholds", "pairs", "held_out_share", "clone_sentence_pairs")
         | {"source": flags.source, "target": flags.target, "seed": flags.seed},
-        {str(path): files.fingerprint(path) for path in flags.parallel},
+        {str(path): files.fingerprint(path) for path in flat(flags.corpora())},
     )
     manifest = stage.build(lambda folder: _build(flags, folder))
     print(f"{flags.output}: {manifest['summary']['entries']:,} entries for {manifest['summary']['sources']:,} words")
@@ -57,10 +63,7 @@ def build_from_flags(arguments: list[str]) -> int:
 
 def _build(flags: Flags, folder: Path) -> dict[str, Any]:
     drops = Drops()
-    corpora = dict.fromkeys(
-        pair_files(path, flags.source, flags.target) for path in flags.parallel
-    )  # a Moses pair once
-    pairs = read_pairs(list(corpora), drops)
+    pairs = read_pairs(flags.corpora(), drops)
     dictionary = induce(pairs, flags.source, flags.target, flags.thresholds, flags.seed, drops)
     dictionary.write(folder)
     log.info("left out: %s", drops)

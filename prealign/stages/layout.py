@@ -20,6 +20,7 @@ from typing import Any
 
 from prealign import files
 from prealign.config.settings import PYTHON_DOCS, Arm, DictionaryPair, Recipe
+from prealign.corpora.sentence_pairs import flat, pair_files
 from prealign.stages.stage import Stage, options_of
 
 ALIGNED_ARMS: tuple[Arm, ...] = ("prealign", "init_only")
@@ -37,9 +38,9 @@ class Layout:
     def dictionary(self, pair: DictionaryPair) -> Stage:
         settings = self.recipe.dictionary
         options = options_of(settings, "dictionary", "pairs", "held_out_share") | {"seed": self.recipe.seed}
-        inputs = {
-            path: _content(self.recipe.input(path)) for path in [*pair.parallel, *([pair.path] if pair.path else [])]
-        }
+        corpora = flat([pair_files(self.recipe.input(path), pair.source, pair.target) for path in pair.parallel])
+        corpora += [self.recipe.input(pair.path)] if pair.path else []
+        inputs = {path.name: _content(path) for path in corpora}
         if not inputs:  # a cloned language: the sentence pairs are made from running text
             options |= self._text_options(pair.source)
             inputs = self._text_inputs(pair.source)

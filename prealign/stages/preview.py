@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -10,52 +9,53 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prealign import draws
-from prealign.codeswitch.switch import switch_rows
+from prealign.codeswitch.preview import Segment, preview
 from prealign.errors import PrealignError
+from prealign.evaluation.table import wants_colour
 
 if TYPE_CHECKING:
     from prealign.stages.training import Materials
 
 SAMPLES = 8
 STATISTICS_ROWS = 512
-GREEN, RESET = "\033[32m", "\033[0m"
+TOP = 10
+GREEN, DIM, RESET = "\033[32m", "\033[2m", "\033[0m"
 
 
 def run_preview(materials: Materials) -> None:
-    """Print a few training rows of the source language with their switched words marked, and what happens on many
-    rows."""
+    """Print training rows of the source language with their switched words marked, and what happens on many rows."""
     recipe, table = materials.recipe, materials.table
     if table is None:
         raise PrealignError("The recipe names no dictionary pairs, so there is nothing to switch.")
     stream = materials.store.stream(table.source_language, "train")
     block, settings = recipe.pretrain.block_size, recipe.pretrain.switching
     order = draws.Permutation(max(1, len(stream) // block), draws.key(recipe.seed, "preview"))
-    chosen = order(np.arange(min(STATISTICS_ROWS, order.size)))
-    rows = [stream.window(int(row) * block, block) for row in chosen]
-    keys = np.array(
-        [draws.key(recipe.seed, "switch", table.source_language, 0, int(row)) for row in chosen], dtype=np.uint64
+    chosen = order(np.arange(min(STATISTICS_ROWS, order.size))).tolist()
+    keys = [draws.key(recipe.seed, "switch", table.source_language, 0, row) for row in chosen]
+    found = preview(
+        table,
+        materials.tokenizer,
+        [stream.window(row * block, block) for row in chosen],
+        keys=np.array(keys, dtype=np.uint64),
+        ratio=settings.ratio,
+        labels=settings.labels,
+        candidates=settings.candidates,
+        top=TOP,
     )
-    switched = switch_rows(
-        table, rows, keys=keys, ratio=settings.ratio, labels=settings.labels, candidates=settings.candidates,
-        document_share=settings.document_share, with_events=True,
-    )  # fmt: skip
-    assert switched.events is not None
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    before, after = (GREEN, RESET) if colour else ("[", "]")
-    tokenizer = materials.tokenizer
-    shown = [row for row in range(len(rows)) if any(event.row == row for event in switched.events)]
-    for row in islice(shown, SAMPLES):
-        place, text = 0, ""
-        for event in (event for event in switched.events if event.row == row):
-            ids = switched.input_ids[row]
-            text += tokenizer.decode(ids[place : event.out_start])
-            text += f"{before}{tokenizer.decode(ids[event.out_start : event.out_stop])}{after}"
-            place = event.out_stop
-        print(text + tokenizer.decode(switched.input_ids[row][place : switched.lengths[row]]) + "\n")
-    got = switched.n_switched / max(1, switched.n_eligible)
-    length = int(switched.lengths.sum()) / max(1, switched.n_tokens)
-    print(f"{len(rows):,} rows of {switched.n_tokens:,} tokens: {switched.n_eligible:,} eligible words")
-    print(
-        f"switched {switched.n_switched:,}: asked {settings.ratio:.1%}, got {got:.1%}; by language {switched.by_language}"
-    )
-    print(f"length {length:.3f} of the original")
+    colour = wants_colour(sys.stdout)
+    rows = (row for row in found.rows if any(segment.language for segment in row))
+    for row in islice(rows, SAMPLES):
+        print("".join(_mark(segment, colour) for segment in row) + "\n")
+    print(f"{len(chosen):,} rows of {found.n_tokens:,} tokens: {found.n_eligible:,} eligible words")
+    print(f"switched {found.n_switched:,}: asked {found.ratio:.1%}, got {found.achieved:.1%} {found.by_language}")
+    print(f"length {found.length_change:.3f} of the original")
+    print("most often: " + ", ".join(f"{one} > {other} ({count})" for one, other, count in found.top_switched))
+
+
+def _mark(segment: Segment, colour: bool) -> str:
+    """A switched word as original and translation side by side."""
+    if segment.language is None:
+        return segment.original
+    space = " " if segment.original.startswith(" ") else ""
+    original, switched = segment.original.strip(), segment.switched.strip()
+    return f"{space}{DIM}{original}{RESET} {GREEN}{switched}{RESET}" if colour else f"{space}[{original} > {switched}]"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from prealign import draws, ranks
 from prealign.codeswitch.schedule import scheduled_ratio
-from prealign.codeswitch.switch import switch_rows
+from prealign.codeswitch.switch import Switched, switch_rows
 from prealign.codeswitch.table import CodeSwitchTable
 from prealign.config.settings import Recipe
 from prealign.corpora.store import TokenStore
@@ -69,30 +69,37 @@ class RunningText:
 
     def _batch(self, rows: range, step: int) -> dict[str, Any]:
         samples = self.mixture(self.first_sample + row for row in rows)
+        ids = np.stack([self._window(sample, self.block) for sample in samples]).astype(np.int64)  # [rows, block]
         if self.table is None:
-            ids = torch.from_numpy(np.stack([self._window(sample, self.block) for sample in samples]).astype(np.int64))
-            return {"input_ids": ids, "labels": ids, "examples": samples}
+            return {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(ids), "examples": samples}
+        labels = ids.copy()
+        # Rows of other languages stay: a German "in" or "war" is no English word to translate.
+        of_source = [place for place, sample in enumerate(samples) if sample.stream == self.table.source_language]
+        switched = self._switch(self.table, [samples[place] for place in of_source], step)
+        ids[of_source], labels[of_source] = switched.input_ids, switched.labels
+        return {
+            "input_ids": torch.from_numpy(ids),
+            "labels": torch.from_numpy(labels),
+            "examples": samples,
+            "n_eligible": switched.n_eligible,
+            "n_switched": switched.n_switched,
+            "n_cut": int(np.maximum(self.block - switched.used, 0).sum()),  # of the block; the slack may be left over
+        }
+
+    def _switch(self, table: CodeSwitchTable, samples: list[Sample], step: int) -> Switched:
+        """Rows of the source language, switched and cut to the block."""
         ratio = scheduled_ratio(self.switching.schedule, self.switching.ratio, step / self.max_steps)
         longer = self.block + SLACK_TOKENS + int(self.block * ratio)
-        keys = [draws.key(self.seed, "switch", *sample) for sample in samples]
-        switched = switch_rows(
-            self.table,
+        return switch_rows(
+            table,
             [self._window(sample, longer) for sample in samples],
-            keys=np.array(keys, dtype=np.uint64),
+            keys=np.array([draws.key(self.seed, "switch", *sample) for sample in samples], dtype=np.uint64),
             ratio=ratio,
             labels=self.switching.labels,
             candidates=self.switching.candidates,
             document_share=self.switching.document_share,
             length=self.block,
         )
-        return {
-            "input_ids": torch.from_numpy(switched.input_ids),
-            "labels": torch.from_numpy(switched.labels),
-            "examples": samples,
-            "n_eligible": switched.n_eligible,
-            "n_switched": switched.n_switched,
-            "n_cut": switched.n_cut,
-        }
 
     def _window(self, sample: Sample, length: int) -> NDArray[Any]:
         return self.streams[sample.stream].window(sample.row * self.block, length)

@@ -58,3 +58,22 @@ def test_doctor_lists_versions_and_remedies(capsys):
     assert found["required"]["torch"]
     assert cli.run(["doctor"]) == 0
     assert "torch" in capsys.readouterr().out
+
+
+def test_build_dict_from_flags_reads_a_moses_pair_and_reuses_what_it_made(tmp_path, capsys):
+    for language, house, dog in (("en", "house", "dog"), ("de", "Haus", "Hund")):
+        articles = {"en": "the", "de": "das" if language == "de" else ""}
+        lines = [f"{articles[language]} {word} {number}x" for number in range(6) for word in (house, dog)]
+        (tmp_path / f"corpus.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    arguments = ["build-dict", "--parallel", str(tmp_path / "corpus.en"), str(tmp_path / "corpus.de")]
+    arguments += ["--source", "en", "--target", "de", "--output", str(tmp_path / "dictionary")]
+    assert cli.run(arguments) == 0
+    entries = (tmp_path / "dictionary" / "entries.tsv").read_text(encoding="utf-8")
+    assert "house\tHaus\t" in entries
+    assert "dog\tHund\t" in entries
+    capsys.readouterr()
+    assert cli.run(arguments) == 0
+    assert "already done" in capsys.readouterr().err
+    (tmp_path / "corpus.de").write_text("das Haus\n", encoding="utf-8")
+    assert cli.run(arguments) == 2
+    assert "corpus.de: made with" in capsys.readouterr().err

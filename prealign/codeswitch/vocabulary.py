@@ -1,0 +1,234 @@
+"""What every token of a vocabulary writes, and what it may border on.
+
+Matching works on token ids alone, so everything about text is found out here, once: the bytes that each id stands for,
+whether it begins a word or continues one, and which tokens hold only a part of a character. Four families of tokenizers
+differ in how they write bytes:
+
+    byte-level BPE      GPT-2's 256 printable stand-ins for bytes; a token may end inside a character
+    SentencePiece       "▁" for a space; `<0xE4>` for a byte that no piece covers
+    WordPiece           no spaces at all; "##" continues a word
+    word level          no spaces at all; every token is a word
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prealign.codeswitch import characters
+from prealign.errors import PrealignError
+from prealign.files import fingerprint_of
+
+BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
+SPACE_MARK = "▁"
+HELD_BYTES = 4
+"""UTF-8 needs no more than 4 bytes for a character, so this many from either end of a token decide any border."""
+
+
+class FastTokenizer(Protocol):
+    """What is used of a `transformers.PreTrainedTokenizerFast`."""
+
+    backend_tokenizer: Any
+    all_special_ids: list[int]
+    name_or_path: str
+
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The text side of a vocabulary; all arrays have one row per token id."""
+
+    surfaces: list[bytes]
+    """The bytes that a token writes, its leading space included; empty for special tokens."""
+    n_bytes: NDArray[np.int64]
+    """Length of each surface."""
+    begins: NDArray[np.uint8]
+    """How each token begins (`characters.BEGINS`)."""
+    joins: NDArray[np.uint8]
+    """Which beginnings its end joins (`characters.JOINS`)."""
+    head: NDArray[np.uint8]
+    """[vocab, 4]: its first bytes."""
+    tail: NDArray[np.uint8]
+    """[vocab, 4]: its last bytes, the very last one in column 3."""
+    unusable: NDArray[np.bool_]
+    """Special and unknown tokens: never part of a key or a translation."""
+    has_spaces: bool
+    """Whether tokens write spaces (byte level, SentencePiece) or only mark continuation (WordPiece, word level)."""
+    fingerprint: str
+    """Stands for the tokenizer: pieces, merges, normalisation."""
+
+    def __len__(self) -> int:
+        return len(self.surfaces)
+
+
+def private_copy(tokenizer: FastTokenizer) -> Any:
+    """A `tokenizers.Tokenizer` that pads and cuts nothing, whatever the caller's tokenizer was told to do."""
+    from tokenizers import Tokenizer
+
+    copy = Tokenizer.from_str(_backend(tokenizer).to_str())
+    copy.no_truncation()
+    copy.no_padding()
+    return copy
+
+
+def tokenizer_fingerprint(tokenizer: FastTokenizer) -> str:
+    """16 hex digits for everything that decides how text is cut; padding and truncation do not count."""
+    return fingerprint_of(_definition(tokenizer))
+
+
+def read_vocabulary(tokenizer: FastTokenizer) -> Vocabulary:
+    """Find out what every token of a fast Hugging Face tokenizer writes.
+
+    Raises:
+        PrealignError: the tokenizer is not a fast one, or marks word ends in a way that is not supported.
+    """
+    definition = _definition(tokenizer)
+    model = definition["model"]
+    if model.get("end_of_word_suffix"):
+        raise PrealignError(
+            f"The tokenizer {tokenizer_name(tokenizer)} marks the ends of words ({model['end_of_word_suffix']!r}), "
+            f"which code-switching does not support; use a byte-level, SentencePiece or WordPiece tokenizer."
+        )
+    parts = {part.get("type") for part in _parts(definition["pre_tokenizer"]) + _parts(definition["decoder"])}
+    byte_level = "ByteLevel" in parts
+    prefix = model.get("continuing_subword_prefix") or ""
+    pieces: dict[str, int] = _backend(tokenizer).get_vocab(with_added_tokens=True)
+    has_spaces = byte_level or any(piece.startswith(SPACE_MARK) for piece in pieces)
+    added = {item["content"]: bool(item["special"]) for item in definition["added_tokens"]}
+
+    size = max(len(tokenizer), max(pieces.values()) + 1)
+    surfaces = [b""] * size
+    unusable = np.ones(size, dtype=np.bool_)
+    continues = np.zeros(size, dtype=np.bool_)
+    for piece, token in pieces.items():
+        if added.get(piece):
+            continue
+        unusable[token] = False
+        continues[token] = bool(prefix) and piece.startswith(prefix)
+        if piece in added:
+            surfaces[token] = piece.encode()
+        else:
+            surfaces[token] = _surface(piece.removeprefix(prefix) if continues[token] else piece, byte_level)
+    unknown = _unknown_id(model, pieces)
+    for token in [*tokenizer.all_special_ids, *([] if unknown is None else [unknown])]:
+        surfaces[token], unusable[token] = b"", True
+
+    begins, joins = _borders(surfaces)
+    if not has_spaces:  # whatever is no continuation begins a word, and the unknown token is a whole word
+        begins = np.where(continues, characters.BEGINS_LETTER, 0).astype(np.uint8)
+        joins = np.full(size, characters.JOINS_LETTERS, dtype=np.uint8)
+        joins[unusable] = characters.JOINS_NOTHING
+    elif unknown is not None:  # it may stand for a letter inside a word
+        begins[unknown], joins[unknown] = characters.BEGINS_UNKNOWN, characters.JOINS_ALL
+    return Vocabulary(
+        surfaces=surfaces,
+        n_bytes=np.array([len(surface) for surface in surfaces], dtype=np.int64),
+        begins=begins,
+        joins=joins,
+        head=_held(surfaces, first=True),
+        tail=_held(surfaces, first=False),
+        unusable=unusable,
+        has_spaces=has_spaces,
+        fingerprint=fingerprint_of(definition),
+    )
+
+
+def _backend(tokenizer: FastTokenizer) -> Any:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise PrealignError(
+            f"The tokenizer {tokenizer_name(tokenizer)} ({type(tokenizer).__name__}) is not a fast one. Load it with "
+            f"AutoTokenizer.from_pretrained, which gives a fast one wherever a tokenizer.json can be made."
+        )
+    return backend
+
+
+def _definition(tokenizer: FastTokenizer) -> dict[str, Any]:
+    definition: dict[str, Any] = json.loads(_backend(tokenizer).to_str())
+    definition.pop("truncation", None)
+    definition.pop("padding", None)
+    return definition
+
+
+def tokenizer_name(tokenizer: FastTokenizer) -> str:
+    """What messages call the tokenizer."""
+    return str(getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__)
+
+
+def _parts(component: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The members of a pre-tokenizer or decoder, sequences opened."""
+    if component is None:
+        return []
+    inner = component.get("pretokenizers") or component.get("decoders")
+    return [part for item in inner for part in _parts(item)] if inner else [component]
+
+
+def _unknown_id(model: dict[str, Any], pieces: dict[str, int]) -> int | None:
+    if model.get("unk_id") is not None:
+        return int(model["unk_id"])
+    return pieces.get(model.get("unk_token") or "")
+
+
+def _stand_ins() -> dict[str, int]:
+    """GPT-2's printable character for each byte: printable Latin-1 stands for itself, the others follow from U+0100
+    on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + place): byte for place, byte in enumerate(others)}
+
+
+STAND_INS = _stand_ins()
+
+
+def _surface(piece: str, byte_level: bool) -> bytes:
+    if byte_level:
+        if all(character in STAND_INS for character in piece):
+            return bytes(STAND_INS[character] for character in piece)
+        return piece.encode()
+    byte = BYTE_TOKEN.fullmatch(piece)
+    return bytes([int(byte[1], 16)]) if byte else piece.replace(SPACE_MARK, " ").encode()
+
+
+def _borders(surfaces: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """How each token begins and what its end joins, from the classes of its first and last character."""
+    begins = np.zeros(len(surfaces), dtype=np.uint8)
+    joins = np.zeros(len(surfaces), dtype=np.uint8)
+    for token, surface in enumerate(surfaces):
+        if not surface:
+            continue
+        first, last = _first_character(surface), _last_character(surface)
+        begins[token] = characters.PARTIAL if first is None else characters.BEGINS[characters.class_of(first)]
+        joins[token] = characters.PARTIAL if last is None else characters.JOINS[characters.class_of(last)]
+    return begins, joins
+
+
+def _first_character(surface: bytes) -> str | None:
+    """The first character, or None when the token begins or ends inside it."""
+    for length in range(1, min(HELD_BYTES, len(surface)) + 1):
+        try:
+            return surface[:length].decode()
+        except UnicodeDecodeError:
+            continue
+    return None
+
+
+def _last_character(surface: bytes) -> str | None:
+    """The last character, or None when the token ends or begins inside it."""
+    for length in range(1, min(HELD_BYTES, len(surface)) + 1):
+        try:
+            return surface[-length:].decode()
+        except UnicodeDecodeError:
+            continue
+    return None
+
+
+def _held(surfaces: list[bytes], *, first: bool) -> NDArray[np.uint8]:
+    pad = bytes(HELD_BYTES)
+    joined = b"".join((s + pad)[:HELD_BYTES] if first else (pad + s)[-HELD_BYTES:] for s in surfaces)
+    return np.frombuffer(joined, dtype=np.uint8).reshape(len(surfaces), HELD_BYTES)

@@ -1,0 +1,162 @@
+"""Compiling: what is kept and dropped, how candidates are drawn, saving and loading."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from prealign import draws
+from prealign.codeswitch.report import CompileReport
+from prealign.codeswitch.self_test import check
+from prealign.codeswitch.switch import switch_rows
+from prealign.codeswitch.table import CodeSwitchTable
+from prealign.dictionary.dictionary import Dictionary
+from prealign.dictionary.entries import Entry
+from prealign.errors import PrealignError
+
+
+def dictionary(language: str, *pairs: tuple[str, str]) -> Dictionary:
+    return Dictionary.from_pairs(pairs, "en", language)
+
+
+def switched_text(table: CodeSwitchTable, tokenizer: Any, text: str, **options: Any) -> str:
+    ids = np.array(tokenizer(text, add_special_tokens=False)["input_ids"])
+    done = switch_rows(table, [ids], keys=np.zeros(1, dtype=np.uint64), ratio=1.0, **options)
+    return str(tokenizer.decode(done.input_ids[0]))
+
+
+def shares(table: CodeSwitchTable, tokenizer: Any, word: str, number: int, **options: Any) -> dict[str, float]:
+    """How often each translation of a word is drawn."""
+    ids = np.array(tokenizer(" " + word, add_special_tokens=False)["input_ids"])
+    done = switch_rows(table, [ids] * number, keys=draws.bits(5, number), ratio=1.0, **options)
+    texts = [tokenizer.decode(row[:size]).strip() for row, size in zip(done.input_ids, done.lengths)]
+    return {text: texts.count(text) / number for text in sorted(set(texts))}
+
+
+def test_report(zoo: dict[str, Any]) -> None:
+    entries = [
+        ("house", "Haus"), ("dog", "dog"), ("Dog", "dog"), ("v2", "zwei"), ("...", "Punkte"), ("cat", ""),
+        ("river", "Fluss " * 30), ("water", "Wasser"),
+    ]  # fmt: skip
+    table = CodeSwitchTable.compile([dictionary("de", *entries)], zoo["byte-level"])
+    assert table.report.drops.counts == {
+        "target equals source": 2,
+        "source has digits or code characters": 1,
+        "source has no letter": 1,
+        "target is empty": 1,
+        "translation cannot be encoded or is too long": 1,
+    }
+    assert table.report.translations == {"de": 2}
+    assert table.report.sources == 2
+    assert table.report.match_rate == 1.0
+    assert "2 entries kept (2 de) for 2 source words" in str(table.report)
+
+
+def test_exact_spelling_goes_before_folded(zoo: dict[str, Any]) -> None:
+    tokenizer = zoo["byte-level"]
+    table = CodeSwitchTable.compile([dictionary("de", ("Polish", "Polnisch"), ("polish", "polieren"))], tokenizer)
+    assert switched_text(table, tokenizer, "a Polish polish") == "a Polnisch polieren"
+    assert set(shares(table, tokenizer, "POLISH", 50)) == {"POLNISCH", "POLIEREN"}
+
+
+def test_longest_entry_wins(zoo: dict[str, Any]) -> None:
+    tokenizer = zoo["unigram"]
+    entries = [("new", "neu"), ("New York", "Neu-York"), ("York", "Jork"), ("New York city", "Stadt")]
+    table = CodeSwitchTable.compile([dictionary("de", *entries)], tokenizer)
+    text = "In New York, a new York and NEW YORK CITY."
+    assert switched_text(table, tokenizer, text) == "In Neu-York, a neu Jork and STADT."
+
+
+def test_folded_and_decomposed_text_is_matched(zoo: dict[str, Any]) -> None:
+    tokenizer = zoo["byte-level"]
+    table = CodeSwitchTable.compile(
+        [Dictionary.from_pairs([("straße", "road"), ("café", "bar")], "de", "en")], tokenizer
+    )
+    assert switched_text(table, tokenizer, "STRASSE Straße strasse Cafe\u0301 café") == "ROAD Road road Bar bar"
+
+
+def test_turkish_i(zoo: dict[str, Any]) -> None:
+    tokenizer = zoo["byte-level"]
+    table = CodeSwitchTable.compile(
+        [Dictionary.from_pairs([("ilk", "first"), ("ışık", "light")], "tr", "en")], tokenizer
+    )
+    assert switched_text(table, tokenizer, "İlk IŞIK ilk Işık İLK ILK") == "First LIGHT first Light FIRST ILK"
+
+
+def test_candidates_follow_their_probabilities(zoo: dict[str, Any]) -> None:
+    tokenizer = zoo["byte-level"]
+    entries = [Entry("dog", "Hund", 7, 0.7, 1.0), Entry("dog", "Köter", 2, 0.2, 1.0), Entry("dog", "Tier", 1, 0.1, 1.0)]
+    table = CodeSwitchTable.compile([Dictionary("en", "de", entries)], tokenizer)
+    n = 6000  # three standard deviations are below 0.02
+    assert shares(table, tokenizer, "dog", n) == pytest.approx({"Hund": 0.7, "Köter": 0.2, "Tier": 0.1}, abs=0.02)
+    uniform = shares(table, tokenizer, "dog", n, candidates="uniform")
+    assert uniform == pytest.approx({"Hund": 1 / 3, "Köter": 1 / 3, "Tier": 1 / 3}, abs=0.02)
+    assert shares(table, tokenizer, "dog", 50, candidates="best") == {"Hund": 1.0}
+
+
+def test_weights_of_languages(zoo: dict[str, Any]) -> None:
+    """A word goes to a language in proportion to its weight, whatever the number of its translations there."""
+    tokenizer = zoo["byte-level"]
+    german = dictionary("de", ("dog", "Hund"), ("dog", "Köter"), ("cat", "Katze"))
+    table = CodeSwitchTable.compile([german, dictionary("zh", ("dog", "狗"))], tokenizer, weights={"zh": 3.0})
+    expected = {"Hund": 0.125, "Köter": 0.125, "狗": 0.75}
+    assert shares(table, tokenizer, "dog", 6000) == pytest.approx(expected, abs=0.02)
+    assert shares(table, tokenizer, "cat", 50) == {"Katze": 1.0}
+    without = CodeSwitchTable.compile([german, dictionary("zh", ("dog", "狗"))], tokenizer, weights={"de": 0.0})
+    assert shares(without, tokenizer, "dog", 50) == {"狗": 1.0}
+    assert without.report.drops.counts == {"weight of de is 0": 3}
+
+
+def test_saved_and_loaded(
+    zoo: dict[str, Any], tables: dict[str, CodeSwitchTable], texts: list[str], tmp_path: Path
+) -> None:
+    table = tables["byte-level"]
+    table.save(tmp_path / "table")
+    loaded = CodeSwitchTable.load(tmp_path / "table")
+    assert loaded.fingerprint == table.fingerprint
+    assert loaded.target_languages == table.target_languages
+    assert str(loaded.report.drops) == str(table.report.drops)
+    assert loaded.report.match_rate == table.report.match_rate
+    assert all((a == b).all() for a, b in zip(table.arrays, loaded.arrays))
+    assert switched_text(loaded, zoo["byte-level"], texts[0]) == switched_text(table, zoo["byte-level"], texts[0])
+
+
+def test_same_input_same_fingerprint(zoo: dict[str, Any]) -> None:
+    first, second = (CodeSwitchTable.compile([dictionary("de", ("dog", "Hund"))], zoo["unigram"]) for _ in range(2))
+    other = CodeSwitchTable.compile([dictionary("de", ("dog", "Köter"))], zoo["unigram"])
+    assert first.fingerprint == second.fingerprint != other.fingerprint
+
+
+def test_mistakes_are_told(zoo: dict[str, Any], tables: dict[str, CodeSwitchTable], tmp_path: Path) -> None:
+    tokenizer, german = zoo["byte-level"], dictionary("de", ("dog", "Hund"))
+    with pytest.raises(PrealignError, match="at least one dictionary"):
+        CodeSwitchTable.compile([], tokenizer)
+    with pytest.raises(PrealignError, match=r"translate from en and fr.*one table for each source language"):
+        CodeSwitchTable.compile([german, Dictionary.from_pairs([("chien", "dog")], "fr", "en")], tokenizer)
+    with pytest.raises(PrealignError, match="weights name fr, but the dictionaries translate to de"):
+        CodeSwitchTable.compile([german], tokenizer, weights={"fr": 1.0})
+    with pytest.raises(PrealignError, match="at least one above 0"):
+        CodeSwitchTable.compile([german], tokenizer, weights={"de": 0.0})
+    with pytest.raises(PrealignError, match="No dictionary entry can be used"):
+        CodeSwitchTable.compile([dictionary("de", ("dog", "dog"))], tokenizer)
+    with pytest.raises(PrealignError, match="not a fast one"):
+        CodeSwitchTable.compile([german], object())  # type: ignore[arg-type]
+    with pytest.raises(PrealignError, match="compiled for another tokenizer"):
+        tables["unigram"].check_tokenizer(tokenizer)
+    with pytest.raises(PrealignError, match=r"table\.json does not exist"):
+        CodeSwitchTable.load(tmp_path)
+
+
+def test_a_tokenizer_that_glues_is_named(zoo: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    report = CompileReport(tokenizer="gluey", self_test={"{} is": (80, 100)})
+    with caplog.at_level(logging.WARNING):
+        check(report)
+    assert "gluey" in caplog.text
+    assert re.search(r"80\.0%", caplog.text)
+    with pytest.raises(PrealignError, match=r"Only 40\.0%.*gluey"):
+        check(CompileReport(tokenizer="gluey", self_test={"{} is": (40, 100)}))
