@@ -6,7 +6,7 @@
 
 `plan` settles the common case, a word of one token, without branches that depend on the text: a processor guesses those
 wrong, and each wrong guess costs more than the whole rest (4 million tokens a second with a general match for each
-token, over 100 so).
+token, 70 to 100 so).
 
 Numba is imported only here and in trie.py. `nogil` lets other threads (a prefetcher, the trainer) run meanwhile.
 """

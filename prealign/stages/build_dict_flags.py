@@ -11,7 +11,6 @@ from prealign import files
 from prealign.config.settings import DictionarySettings
 from prealign.corpora.drops import Drops
 from prealign.corpora.sentence_pairs import flat, pair_files, read_pairs
-from prealign.dictionary.induce import induce
 from prealign.errors import PrealignError
 from prealign.stages.stage import Stage, options_of
 
@@ -62,6 +61,10 @@ def build_from_flags(arguments: list[str]) -> int:
 
 
 def _build(flags: Flags, folder: Path) -> dict[str, Any]:
+    from prealign.dictionary.induce import (
+        induce,
+    )  # numba takes half a second to load, and --help should not wait for it
+
     drops = Drops()
     pairs = read_pairs(flags.corpora(), drops)
     dictionary = induce(pairs, flags.source, flags.target, flags.thresholds, flags.seed, drops)

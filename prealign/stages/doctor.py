@@ -21,7 +21,6 @@ BASE = (
     "sentencepiece",
     "icu4py",
     "rjieba",
-    "duckdb",
 )
 EXTRAS = {
     "report": ("matplotlib",),
