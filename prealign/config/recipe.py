@@ -100,7 +100,7 @@ def load_yaml(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise PrealignError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}.") from None
-    if not isinstance(value, dict):
+    if node is None or not isinstance(value, dict):
         raise PrealignError(f"{path} must hold settings as `name: value` lines.")
     lines: dict[Place, int] = {}
     repeated: list[str] = []

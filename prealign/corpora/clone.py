@@ -1,4 +1,4 @@
-"""English-Clone: a second language with English's grammar and none of its characters (METHOD.md 1.4).
+"""English-Clone: a second language with English's grammar and none of its characters (docs/method.md, 4).
 
 `clone` swaps every English letter, digit and punctuation mark with a character of its own from elsewhere in Unicode
 and leaves the rest (white space, accents, other scripts). A swap is its own inverse on every string. The partners were

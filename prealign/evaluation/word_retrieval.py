@@ -1,7 +1,7 @@
 """Word retrieval: is a word's nearest neighbour in the other language its translation? Per layer, both directions.
 
 A test is encoded once (`WordTest.of`) and measured on many models and training steps. Every word is read alone, in the
-ids it has in running text; its state at a layer is the mean over its sub-words (METHOD.md 1.2). Queries are the source
+ids it has in running text; its state at a layer is the mean over its sub-words (docs/method.md). Queries are the source
 words of a dictionary, candidates all its target words, and any translation in the dictionary is right; then the other
 way round.
 """

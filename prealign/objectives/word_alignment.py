@@ -1,4 +1,4 @@
-"""Stage 1 of PreAlign: translations get similar states at every layer, other words different ones (METHOD.md 1.2).
+"""Stage 1 of PreAlign: translations get similar states at every layer, other words different ones (docs/method.md).
 
 Words are read alone, each as a short sequence of sub-words. The state of word w at layer l is the mean over its
 sub-words:

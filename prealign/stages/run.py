@@ -27,6 +27,10 @@ def run(recipe: Recipe, fresh: list[str], *, only: str | None = None, named: str
         raise PrealignError(
             "Only `prealign init` and `prealign pretrain` run under torchrun or srun; start this one plainly."
         )
+    if launched_as_group() and fresh:
+        raise PrealignError(
+            "--fresh removes folders, which several processes would do at once; run it without a launcher."
+        )
     make_fresh(layout.folders(), fresh)
     for stage in layout.stages():
         stage.is_finished()  # a folder made from another recipe is refused before anything is touched

@@ -1,4 +1,4 @@
-"""What the model is asked to predict: small cases in several scripts, to be checked by eye (METHOD.md 1.3)."""
+"""What the model is asked to predict: small cases in several scripts, to be checked by eye (docs/method.md, 3)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,50 @@
+"""The real command under torchrun: two ranks read the same data and end where one process does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from prealign.train.metrics import read_rows
+
+pytestmark = pytest.mark.slow
+
+
+def torchrun(command: str, recipe: str) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.run(
+        [*program, "-m", "prealign", command, recipe, "--arms", "prealign"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def test_init_and_pretrain_on_two_ranks_follow_the_curve_of_one(finished_run, toy, command, tmp_path):
+    whole, _ = finished_run
+    folder = tmp_path / "ranks"
+    recipe = str(toy(folder))
+    for stage in ("build-dict", "tokenizer", "prepare"):
+        done = command(stage, recipe, "--arms", "prealign")
+        assert done.returncode == 0, done.stderr
+    for stage in ("init", "pretrain"):
+        done = torchrun(stage, recipe)
+        assert done.returncode == 0, done.stderr
+    for place in ("init/aligned", "pretrain/prealign"):
+        ours, theirs = (
+            [row for row in read_rows(run / place / "metrics.jsonl")[0] if row["kind"] == "train"]
+            for run in (folder, whole)
+        )
+        assert [row["step"] for row in ours] == [row["step"] for row in theirs]
+        for one, other in zip(ours, theirs):
+            assert one["lm_tokens"] == other["lm_tokens"]
+            assert one.get("n_switched") == other.get("n_switched")
+            # Sums over ranks are taken in another order: float32 rounding, grown over a dozen AdamW steps.
+            assert one["loss"]["lm"] == pytest.approx(other["loss"]["lm"], rel=1e-4)
+
+
+def test_stages_that_do_not_train_refuse_a_launcher(toy, tmp_path):
+    refused = torchrun("eval", str(toy(tmp_path / "refused")))
+    assert refused.returncode != 0
+    assert "run under torchrun or srun; start this one plainly" in refused.stderr
