@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 def run_init(materials: Materials, device: torch.device) -> None:
     """Make every start that the recipe's arms need."""
     for kind in materials.layout.init_kinds:
-        carry_out(_training(materials, kind), materials, device)
+        if not materials.layout.init(kind).is_reused():
+            carry_out(_training(materials, kind), materials, device)
 
 
 def _training(materials: Materials, kind: str) -> Training:

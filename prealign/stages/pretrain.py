@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 def run_pretrain(materials: Materials, device: torch.device) -> None:
     """Train every arm of the recipe."""
     for arm in materials.recipe.arms:
-        log.info("arm %s", arm)
-        carry_out(_training(materials, arm), materials, device)
+        if not materials.layout.pretrain(arm).is_reused():
+            log.info("arm %s", arm)
+            carry_out(_training(materials, arm), materials, device)
 
 
 def _training(materials: Materials, arm: Arm) -> Training:

@@ -80,6 +80,13 @@ class Stage:
         self._compare(files.read_json(self.folder / MANIFEST), self.folder)
         return True
 
+    def is_reused(self) -> bool:
+        """`is_finished`, and says so."""
+        if self.is_finished():
+            log.info("%s: already done, reusing %s", self.name, self.folder)
+            return True
+        return False
+
     def _compare(self, recorded: dict[str, Any], folder: Path) -> None:
         differing = [
             _difference(name, recorded.get(group, {}), wanted)
@@ -102,8 +109,7 @@ class Stage:
         `make` writes into the folder it is given and returns a summary for the manifest. If it raises, the folder is
         removed.
         """
-        if self.is_finished():
-            log.info("%s: already done, reusing %s", self.name, self.folder)
+        if self.is_reused():
             return self.manifest()
         log.info("%s: writing %s", self.name, self.folder)
         start = time.monotonic()

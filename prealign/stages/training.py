@@ -129,15 +129,12 @@ class Training:
 
 
 def carry_out(training: Training, materials: Materials, device: torch.device) -> None:
-    """Train, or go on with an interrupted training, and give the stage's folder its name; a finished stage is reused.
+    """Train, or go on with an interrupted training, and give the stage's folder its name.
 
     Raises:
         Stopped: a signal asked to stop; everything is saved.
     """
     stage, recipe = training.stage, materials.recipe
-    if stage.is_finished():
-        log.info("%s: already done, reusing %s", stage.name, stage.folder)
-        return
     began = time.monotonic()
     folder = stage.begin_or_resume() if ranks.rank() == 0 else stage.working_folder
     ranks.barrier()
