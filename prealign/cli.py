@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from prealign import __version__
@@ -97,7 +97,9 @@ def _with_recipe(command: str, rest: list[str]) -> int:
 
         print(describe(recipe, command))
         return 0
-    return _stage(command)(recipe, options.fresh, rest[0])
+    from prealign.stages.run import run as run_stages
+
+    return run_stages(recipe, options.fresh, only=None if command == "run" else command, named=rest[0])
 
 
 def _options(command: str) -> argparse.ArgumentParser:
@@ -113,11 +115,3 @@ def _options(command: str) -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--verbose", action="store_true", help="more messages")
     return parser
-
-
-def _stage(command: str) -> Callable[..., int]:
-    from prealign.stages import run as stages
-
-    return lambda recipe, fresh, named: stages.run(
-        recipe, fresh, only=None if command == "run" else command, named=named
-    )

@@ -13,8 +13,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from prealign.errors import PrealignError
-
 PYTHON_DOCS = "python-docs"
 """A `text` source that is no file: the English documentation of the running Python interpreter."""
 
@@ -349,18 +347,3 @@ class Recipe(Settings):
     def input(self, path: str) -> Path:
         """Where a corpus path of this recipe lies."""
         return resolve(path, self.data)
-
-
-def out_of(run: str | Path, *parts: str) -> Path:
-    """A place inside the run folder."""
-    return Path(run).expanduser().joinpath(*parts)
-
-
-__all__ = [name for name, item in list(globals().items()) if isinstance(item, type) and issubclass(item, Settings)] + [
-    "ARMS",
-    "Arm",
-    "PYTHON_DOCS",
-    "PrealignError",
-    "out_of",
-    "resolve",
-]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prealign import files
+from prealign.dictionary.dictionary import Dictionary
 from prealign.dictionary.quality import against_gold
 from prealign.evaluation.harness import evaluate_model
 from prealign.evaluation.table import comparison_table, wants_colour
@@ -58,8 +59,6 @@ def _evaluate(materials: Materials, folder: Path) -> dict[str, Any]:
 
 def _dictionary_quality(materials: Materials) -> dict[str, Any]:
     """Each extracted dictionary against the gold dictionaries of its pair."""
-    from prealign.dictionary.dictionary import Dictionary
-
     recipe, found = materials.recipe, {}
     for pair in recipe.dictionary.pairs:
         ours = Dictionary.read(materials.layout.dictionary(pair).folder)
