@@ -31,7 +31,7 @@ from prealign.alignment.links import METHODS, format_pharaoh, parse_pharaoh, sco
 from prealign.alignment.statistical import StatisticalAligner, align
 from prealign.corpora.documents import read_lines
 from prealign.corpora.drops import Drops
-from prealign.corpora.sentence_pairs import read_pairs
+from prealign.corpora.sentence_pairs import Corpus, read_pairs
 from prealign.corpora.words import Segmenter
 from prealign.draws import key
 
@@ -101,9 +101,10 @@ def write_text(data: Path, language_pair: str, n_pairs: int, folder: Path) -> tu
             target.write(right + "\n")
             sure.append(parse_pharaoh(links[0]))
             possible.append(parse_pharaoh("" if links[1:] in ([], ["-"]) else links[1]))
-        paths = [data / "parallel" / f"{name}.{language_pair}.tsv.xz" for name in gold.corpora]
-        pairs = sorted(read_pairs(paths, Drops()), key=lambda pair: key("bench", *pair))
-        for left, right in pairs[:n_pairs]:
+        corpora = [Corpus(data / "parallel" / f"{name}.{language_pair}.tsv.xz") for name in gold.corpora]
+        read = read_pairs(corpora, source_language, target_language, Drops())
+        pairs = sorted(read, key=lambda pair: key("bench", pair.source, pair.target))
+        for left, right, _ in pairs[:n_pairs]:
             source.write(" ".join(segmenters[0].words(left.lower())) + "\n")
             target.write(" ".join(segmenters[1].words(right.lower())) + "\n")
     return sure, possible

@@ -8,6 +8,7 @@ corpus would no longer pair.
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import json
@@ -28,7 +29,6 @@ MAGIC_XZ = b"\xfd7zXZ\x00"
 MAGIC_ZSTD = b"\x28\xb5\x2f\xfd"
 OPENERS: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, MAGIC_XZ: lzma.open, b"BZh": bz2.open}
 """First bytes of a compressed file -> what opens it."""
-BYTE_ORDER_MARK = "\ufeff"
 BROKEN = (EOFError, OSError, lzma.LZMAError, zlib.error, zstandard.ZstdError)
 """What the decompressors raise on a damaged or truncated file."""
 
@@ -53,30 +53,40 @@ def open_bytes(path: Path) -> BinaryIO:
     return file
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, text): NFC, without line end, `\\r` before it, or byte order mark.
+def byte_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (line number from 1, bytes): decompressed, without line end, `\r` before it, or byte order mark.
 
     Raises:
-        PrealignError: the file is missing, damaged, or not UTF-8 (file and line are named).
+        PrealignError: the file is missing or damaged.
     """
     number = 0
     with open_bytes(path) as file:
         try:
             for line in file:
                 number += 1
-                text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
-                if number == 1:
-                    text = text.removeprefix(BYTE_ORDER_MARK)
-                yield number, unicodedata.normalize("NFC", text)
+                line = line.removesuffix(b"\n").removesuffix(b"\r")
+                yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+        except BROKEN as error:
+            raise PrealignError(
+                f"{path} breaks off or is damaged after line {number} ({error}). Fetch it again."
+            ) from None
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, text): `byte_lines` as NFC text.
+
+    Raises:
+        PrealignError: the file is missing, damaged, or not UTF-8 (file and line are named).
+    """
+    for number, line in byte_lines(path):
+        try:
+            text = line.decode("utf-8")
         except UnicodeDecodeError as error:
             raise PrealignError(
                 f"{path}, line {number}: byte {error.start + 1} is not UTF-8 ({error.reason}). "
                 "Convert the file, for example with: iconv -f LATIN1 -t UTF-8"
             ) from None
-        except BROKEN as error:
-            raise PrealignError(
-                f"{path} breaks off or is damaged after line {number} ({error}). Fetch it again."
-            ) from None
+        yield number, unicodedata.normalize("NFC", text)
 
 
 def read_documents(path: Path, drops: Drops) -> Iterator[str]:

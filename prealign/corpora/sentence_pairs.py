@@ -1,21 +1,25 @@
-"""Parallel text: sentence pairs from TSV files and Moses file pairs, cleaned, as a stream.
+"""Parallel text: clean sentence pairs from corpora of any format, as a stream.
 
-The first step of `build-dict`. Lines pair by number, so a file pair with unequal line counts is refused; a pair that
-cannot help the aligner is dropped and counted by reason. For the language made by cloning, pairs are made here from
-running text.
+The first step of `build-dict`. `pair_formats` reads the files; here a pair that cannot help the aligner is dropped,
+counted by reason and written to the rejects file. For the language made by cloning, pairs are made from running text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import NamedTuple
 
 from prealign.corpora.clone import clone
-from prealign.corpora.documents import COMPRESSED, read_lines
+from prealign.corpora.documents import COMPRESSED
 from prealign.corpora.drops import Drops
+from prealign.corpora.fingerprints import Fingerprints
+from prealign.corpora.pair_formats import file_records, moses_records
+from prealign.corpora.records import NOT_UTF8, Record
+from prealign.corpora.rejects import Rejects, rejects_file
+from prealign.corpora.scripts import ScriptCheck
 from prealign.corpora.words import Segmenter, sentences
 from prealign.errors import PrealignError
 
@@ -29,52 +33,92 @@ CLONE_WORDS = range(3, 61)
 """Sentence lengths, in words, that become clone pairs."""
 
 
-def pair_files(path: Path, source: str, target: str) -> Path | tuple[Path, Path]:
-    """What `read_pairs` reads for a recipe's path: a TSV as it is, or the source side of a Moses pair with its partner.
+class SentencePair(NamedTuple):
+    """A sentence, its translation, and how much the links between them count."""
 
-    The partner's name has the target's code where this one has the source's: corpus.en.gz pairs with corpus.de.gz.
+    source: str
+    target: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Parallel text in one file, or in two that pair line by line."""
+
+    path: Path
+    """The file, or the source side."""
+    partner: Path | None = None
+    """The target side, where it is a file of its own."""
+    weight: float = 1.0
+    """How much a link in this text counts."""
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.path] if self.partner is None else [self.path, self.partner]
+
+
+def corpora(paths: Iterable[tuple[Path, float]], source_language: str, target_language: str) -> list[Corpus]:
+    """The corpora that (path, weight) name, in order; a pair of files once, whether one of them was named or both.
+
+    A file whose name ends in one of the two codes, before the ending of its compression, pairs with the file named
+    alike with the other code: corpus.en.gz with corpus.de.gz.
     """
-    parts = path.name.split(".")
-    suffix = -2 if len(parts) > 2 and f".{parts[-1]}" in COMPRESSED else -1
-    if parts[suffix] != source:
-        return path
-    parts[suffix] = target
-    partner = path.with_name(".".join(parts))
-    if not partner.exists():
-        raise PrealignError(f"{path} looks like the {source} side of a pair of files, but {partner} does not exist.")
-    return path, partner
+    found: dict[tuple[Path, Path | None], Corpus] = {}
+    for path, weight in paths:
+        sides = _sides(path, source_language, target_language)
+        found.setdefault(sides, Corpus(*sides, weight))
+    return list(found.values())
 
 
-def flat(paths: Sequence[Path | tuple[Path, Path]]) -> list[Path]:
-    """Every file that `read_pairs` opens for these paths."""
-    return [file for path in paths for file in (path if isinstance(path, tuple) else (path,))]
-
-
-def read_pairs(paths: Sequence[Path | tuple[Path, Path]], drops: Drops) -> Iterator[tuple[str, str]]:
-    """Yield (source sentence, target sentence), NFC, stripped, each pair once.
+def read_pairs(
+    read: Iterable[Corpus],
+    source_language: str,
+    target_language: str,
+    drops: Drops,
+    rejects: Path | None = None,
+    strict: bool = False,
+) -> Iterator[SentencePair]:
+    """Yield clean sentence pairs: NFC, stripped, each once, with the weight of the corpus where it stands first.
 
     Args:
-        paths: a path is a TSV whose first two columns are the pair; a tuple is two files that pair line by line.
-        drops: receives what was left out: an empty side, too long, the length ratio, identical sides, duplicates.
+        read: the corpora, in order.
+        source_language, target_language: BCP 47 codes; they find the sides in JSON, TMX and Parquet and tell which
+            scripts to expect.
+        drops: receives what was left out, by reason.
+        rejects: file that shows what was left out, up to 10,000 pairs per reason; appears when all is read.
+        strict: refuse the corpora, after the last of them, if anything was left out.
     Raises:
-        PrealignError: a TSV without a second column, or a file pair with unequal line counts.
+        PrealignError: a file is missing, damaged or of no known format; two files have unequal line counts; `strict`.
     """
-    seen: set[int] = set()
-    for path in paths:
-        pairs = _moses(*path) if isinstance(path, tuple) else _tsv(path, drops)
-        for where, source, target in pairs:
-            source, target = source.strip(), target.strip()
-            reason = _fault(source, target)
-            if reason is None and (fingerprint := hash((source, target))) in seen:
-                reason = "duplicate pairs"
-            if reason is not None:
-                drops.add(reason, f"{where}: {source} | {target}")
-                continue
-            seen.add(fingerprint)
-            yield source, target
+    checks = ScriptCheck(source_language), ScriptCheck(target_language)
+    seen = Fingerprints()
+    left_out = _LeftOut(drops)
+    with rejects_file(rejects) as left_out.rejects:
+        for corpus in read:
+            if corpus.partner is None:
+                records = file_records(corpus.path, source_language, target_language)
+            else:
+                records = moses_records(corpus.path, corpus.partner)
+            for record in records:
+                source = unicodedata.normalize("NFC", record.source).strip()
+                target = unicodedata.normalize("NFC", record.target).strip()
+                reason = record.fault or _fault(source, target, checks)
+                if not reason and not seen.add(f"{source}\0{target}".encode()):
+                    reason = "duplicate pairs"
+                if reason:
+                    left_out.add(reason, corpus.path, record)
+                else:
+                    yield SentencePair(source, target, corpus.weight)
+    if strict and left_out.first:
+        where = f" {rejects} shows them." if rejects is not None else ""
+        raise PrealignError(
+            f"The parallel text {source_language}-{target_language} is not clean, and `strict` was asked for. "
+            f"First: {left_out.first}. In all: {drops}.{where} Mend the files, or turn `strict` off to go on without "
+            "these pairs."
+        )
 
 
-def clone_pairs(documents: Iterable[str], limit: int) -> Iterator[tuple[str, str]]:
+def clone_pairs(documents: Iterable[str], limit: int) -> Iterator[SentencePair]:
     """Yield up to `limit` different sentences (3 to 60 words) of English documents, each with its clone."""
     segmenter = Segmenter("en")
     seen: set[str] = set()
@@ -84,60 +128,54 @@ def clone_pairs(documents: Iterable[str], limit: int) -> Iterator[tuple[str, str
                 return
             if sentence not in seen and len(segmenter.words(sentence)) in CLONE_WORDS:
                 seen.add(sentence)
-                yield sentence, clone(sentence)
+                yield SentencePair(sentence, clone(sentence))
 
 
-def _fault(source: str, target: str) -> str | None:
+class _LeftOut:
+    """Counts, shows and remembers the first of the pairs left out."""
+
+    def __init__(self, drops: Drops) -> None:
+        self.drops = drops
+        self.rejects: Rejects | None = None
+        self.first = ""
+
+    def add(self, reason: str, path: Path, record: Record) -> None:
+        sample = f"{path.name}, line {record.number}: {record.source.strip()} | {record.target.strip()}"
+        self.first = self.first or f"{reason}: {path}, line {record.number}"
+        # a card is UTF-8, which cannot hold the halves of surrogate pairs that JSON can
+        self.drops.add(reason, sample.encode(errors="backslashreplace").decode())
+        if self.rejects is not None:
+            self.rejects.add(reason, str(path), record.number, record.source, record.target)
+
+
+def _sides(path: Path, source: str, target: str) -> tuple[Path, Path | None]:
+    """The path and its partner, source side first, or the path alone."""
+    parts = path.name.split(".")
+    place = -2 if len(parts) > 2 and f".{parts[-1]}" in COMPRESSED else -1
+    if len(parts) < 2 or parts[place] not in (source, target):
+        return path, None
+    here, there = (source, target) if parts[place] == source else (target, source)
+    parts[place] = there
+    partner = path.with_name(".".join(parts))
+    if not partner.exists():
+        raise PrealignError(f"{path} looks like the {here} side of a pair of files, but {partner} does not exist.")
+    return (path, partner) if here == source else (partner, path)
+
+
+def _fault(source: str, target: str, checks: tuple[ScriptCheck, ScriptCheck]) -> str | None:
     """Why this pair is of no use to the aligner, or None."""
     if not source or not target:
         return "pairs with an empty side"
-    shorter, longer = sorted((len(source.encode()), len(target.encode())))
+    try:
+        shorter, longer = sorted((len(source.encode()), len(target.encode())))
+    except UnicodeEncodeError:  # half of a surrogate pair, escaped in JSON
+        return NOT_UTF8
     if longer > MAX_BYTES:
         return "pairs with a side that is too long"
     if longer > MAX_RATIO * shorter + SLACK_BYTES:
         return "pairs with an odd length ratio"
     if source == target:
         return "pairs with identical sides"
+    if checks[0].is_wrong(source) or checks[1].is_wrong(target):
+        return "pairs with a side in the wrong script"
     return None
-
-
-def _tsv(path: Path, drops: Drops) -> Iterator[tuple[str, str, str]]:
-    for number, line in read_lines(path):
-        columns = line.split("\t", 2)
-        if len(columns) >= 2:
-            yield f"{path.name}, line {number}", columns[0], columns[1]
-        elif number == 1 and line.strip():
-            raise PrealignError(
-                f"{path}, line 1 has no tab: parallel text is read from TSV (source, tab, target) or from two files "
-                "that pair line by line and are named by language, such as corpus.en and corpus.de."
-            )
-        else:
-            drops.add("lines without a second column", f"{path.name}, line {number}: {line}")
-
-
-def _moses(source: Path, target: Path) -> Iterator[tuple[str, str, str]]:
-    for left, right in zip_longest(read_lines(source), read_lines(target)):
-        if left is None or right is None:
-            raise _unequal(source, target)
-        yield f"{source.name}, line {left[0]}", left[1], right[1]
-
-
-def _unequal(source: Path, target: Path) -> PrealignError:
-    """The error for files that do not pair, with the line from which the lengths stop going together.
-
-    With d the distance of the logarithm of the length ratio from its median, the place is where the cumulative sum of
-    (d - mean d) is lowest: pairs before it go together, pairs after it do not. In files of one kind throughout that sum
-    sinks below 1.4 sqrt(n) standard deviations of d in one case of twenty (Kolmogorov).
-    """
-    lengths = [np.array([len(line.encode()) for _, line in read_lines(path)]) for path in (source, target)]
-    counts = [len(of_one) for of_one in lengths]
-    common = min(counts)
-    message = f"{source} has {counts[0]:,} lines and {target} {counts[1]:,}; the files must pair line by line."
-    if not common:
-        return PrealignError(message)
-    ratio = np.log((lengths[0][:common] + 10) / (lengths[1][:common] + 10))
-    distance = np.abs(ratio - np.median(ratio))
-    sums = np.cumsum(distance - distance.mean())
-    if sums.min() >= -1.4 * np.sqrt(common) * distance.std():
-        return PrealignError(f"{message} Their lengths go together throughout, so the surplus may be at the end.")
-    return PrealignError(f"{message} Lengths first differ much near line {int(np.argmin(sums)) + 2:,}.")

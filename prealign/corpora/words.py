@@ -2,19 +2,25 @@
 
 Used wherever words count: word alignment, dictionaries, coverage, evaluation. Word borders come from ICU (Unicode
 Annex 29 and ICU's dictionaries for Thai, Lao, Khmer, Burmese, Japanese); Chinese goes through jieba, which finds
-longer words. Spans are offsets into the Python string, so `text[start:end]` is the word, astral characters included.
+longer words; text that is segmented already is cut at its spaces, and Python users may bring a segmenter of their own.
+Spans are offsets into the Python string, so `text[start:end]` is the word, astral characters included.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.metadata import version
 
 import rjieba
 from icu4py import icu_version
 from icu4py.breakers import SentenceBreaker, WordBreaker
 
+from prealign.errors import PrealignError
+
+SPACES = re.compile(r"(\s+)")
 BLANK_LINES = re.compile(r"\n\s*\n")
 TURKIC = {"tr", "az"}
 """Languages whose capital I is a dotless ı in lower case."""
@@ -29,11 +35,30 @@ class Segmenter:
     not words. "don't", "3.14" and "U.S.A" are one word each; "e-mail" is two.
     """
 
-    def __init__(self, language: str) -> None:
-        """language: BCP 47 code; its first part decides which segmenter is used."""
+    def __init__(self, language: str, method: str | Callable[[str], Iterable[str]] = "auto") -> None:
+        """Choose how words are found.
+
+        Args:
+            language: BCP 47 code; `auto` goes by its first part.
+            method: `icu`, `rjieba`, `spaces` (for text that is segmented already), `auto` (rjieba for Chinese, else
+                icu), or a function that gives the words of a text in order. What such a function leaves out, spaces
+                for instance, must hold no letter or digit.
+        """
         self.language = language
-        self._chinese = _primary(language) == "zh"
-        self.signature = f"rjieba {version('rjieba')}" if self._chinese else f"icu {icu_version}"
+        self._pieces: Callable[[str], list[str]]
+        """Cuts a text at every border; the pieces joined are the text again."""
+        if method == "auto":
+            method = "rjieba" if _primary(language) == "zh" else "icu"
+        if method == "rjieba":
+            self._pieces, self.signature = rjieba.cut, f"rjieba {version('rjieba')}"
+        elif method == "icu":
+            self._pieces, self.signature = partial(_icu_pieces, language), f"icu {icu_version}"
+        elif method == "spaces":
+            self._pieces, self.signature = SPACES.split, "spaces"
+        elif callable(method):
+            self._pieces, self.signature = partial(_pieces_around, method), _name(method)
+        else:
+            raise PrealignError(f"There is no segmenter {method!r}; choose auto, icu, rjieba or spaces.")
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """(start, end) of every word, in order; offsets count Python characters."""
@@ -64,10 +89,6 @@ class Segmenter:
                 opening = True
         return words, openings
 
-    def _pieces(self, text: str) -> list[str]:
-        """The text cut at every border; the pieces joined are the text again."""
-        return rjieba.cut(text) if self._chinese else list(WordBreaker(text, self.language))
-
 
 def sentences(text: str, language: str) -> list[str]:
     """The sentences of a text by ICU's sentence borders, white space folded to single spaces, none of them empty.
@@ -96,6 +117,35 @@ def lower(word: str, language: str = "") -> str:
     if _primary(language) in TURKIC:
         word = word.replace("İ", "i").replace("I", "ı")
     return word.lower()
+
+
+def _icu_pieces(language: str, text: str) -> list[str]:
+    return list(WordBreaker(text, language))
+
+
+def _pieces_around(words_of: Callable[[str], Iterable[str]], text: str) -> list[str]:
+    """The words that a user's function finds, and what stands between them."""
+    pieces = []
+    place = 0
+    for word in words_of(text):
+        start = text.find(word, place)
+        if start < 0 or _is_word(text[place:start]):
+            raise PrealignError(
+                f"The segmenter {_name(words_of)} gave {word!r} where the text has {text[place : place + 40]!r}. "
+                "It must give the words as they are spelt in the text, in order, and leave out no letter or digit."
+            )
+        pieces += [text[place:start], word]
+        place = start + len(word)
+    if _is_word(text[place:]):
+        raise PrealignError(
+            f"The segmenter {_name(words_of)} left out the end of a text: {text[place : place + 40]!r}."
+        )
+    return [*pieces, text[place:]]
+
+
+def _name(function: Callable[..., object]) -> str:
+    """How a dictionary's card names a user's segmenter."""
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 
 def _primary(language: str) -> str:

@@ -8,6 +8,7 @@ and a sentence's first word does not get one. What is left out is counted by rea
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from prealign.alignment.bitext import Side, SideBuilder
 from prealign.alignment.statistical import StatisticalAligner
 from prealign.config.settings import DictionarySettings
 from prealign.corpora.drops import Drops
+from prealign.corpora.sentence_pairs import SentencePair
 from prealign.corpora.words import Segmenter, fold, has_digit, lower
 from prealign.dictionary.dictionary import Dictionary
 from prealign.dictionary.entries import Entry, probability
@@ -26,32 +28,37 @@ from prealign.errors import PrealignError
 
 
 def induce(
-    pairs: Iterable[tuple[str, str]],
+    pairs: Iterable[SentencePair],
     source_language: str,
     target_language: str,
     settings: DictionarySettings,
     seed: int,
     drops: Drops,
+    segmenters: tuple[Segmenter, Segmenter] | None = None,
 ) -> Dictionary:
     """Extract a dictionary from sentence pairs.
 
     A pair of words is kept when it was linked `min_count` times, both its probabilities reach `min_probability`, it is
     among the source word's `top_k` most probable, and neither word has a digit. A probability is the pair's share of
-    all links of its word. A word whose only translation is itself is left out.
+    all links of its word. A word whose only translation is itself is left out. The links of a sentence pair count as
+    much as its weight; sums are rounded where a whole number is wanted (`Entry.count`, `min_count`).
 
     Args:
-        pairs: (source sentence, target sentence).
+        pairs: sentences with their translations.
         seed: chooses the sentence pairs when `max_sentence_pairs` leaves some out.
         drops: receives the word pairs left out, by reason.
+        segmenters: how words are found, source and target; none: as suits the languages.
     Returns:
         The dictionary; its card tells aligner, options, segmenters, counts and drops.
     """
     if settings.max_sentence_pairs is not None:
         pairs = _sample(pairs, settings.max_sentence_pairs, seed)
-    sources, targets = _Words(source_language), _Words(target_language)
-    for source, target in pairs:
+    sources, targets = map(_Words, segmenters or (Segmenter(source_language), Segmenter(target_language)))
+    weights = array("f")
+    for source, target, weight in pairs:
         sources.add(source)
         targets.add(target)
+        weights.append(weight)
     source_side, source_spelling = sources.finish()
     target_side, target_spelling = targets.finish()
     if not len(source_side.words) or not len(target_side.words):
@@ -62,7 +69,7 @@ def induce(
     aligner = StatisticalAligner(source_side, target_side)
     aligner.train()
     link_offsets, links = aligner.links(settings.symmetrisation)
-    linked = count_links(source_side, target_side, link_offsets, links)
+    linked = count_links(source_side, target_side, link_offsets, links, np.frombuffer(weights, dtype=np.float32))
     entries = _entries(linked, source_spelling, target_spelling, settings, drops)
     card: dict[str, Any] = {
         "aligner": aligner.signature(),
@@ -84,9 +91,9 @@ def induce(
 class _Words:
     """One language while its sentences stream by: word forms as numbers, and how often each form opens a sentence."""
 
-    def __init__(self, language: str) -> None:
-        self.language = language
-        self.segmenter = Segmenter(language)
+    def __init__(self, segmenter: Segmenter) -> None:
+        self.language = segmenter.language
+        self.segmenter = segmenter
         self._forms = SideBuilder()
         self._openings = bytearray()
 
@@ -113,25 +120,29 @@ class _Words:
         return Side(folded[side.words], side.offsets, len(types)), spelling
 
 
-def _sample(pairs: Iterable[tuple[str, str]], size: int, seed: int) -> Iterator[tuple[str, str]]:
+def _sample(pairs: Iterable[SentencePair], size: int, seed: int) -> Iterator[SentencePair]:
     """The `size` pairs with the smallest keyed hashes, in their order in the corpus."""
     keyed = ((draws.key(seed, "sentence pairs", place), place, pair) for place, pair in enumerate(pairs))
     return (pair for _, _, pair in sorted(heapq.nsmallest(size, keyed), key=lambda item: item[1]))
 
 
 def count_links(
-    source: Side, target: Side, link_offsets: NDArray[np.int64], links: NDArray[np.int32]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """How often each pair of types was linked: source types, target types, counts, each [pairs]."""
+    source: Side, target: Side, link_offsets: NDArray[np.int64], links: NDArray[np.int32], weights: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """How often each pair of types was linked: source types, target types, sums of weights, each [pairs].
+
+    weights: of each sentence pair, [sentences].
+    """
     sentences = np.repeat(np.arange(len(source)), np.diff(link_offsets))
     source_types = source.words[source.offsets[sentences] + links[:, 0]].astype(np.int64)
     target_types = target.words[target.offsets[sentences] + links[:, 1]]
-    keys, counts = np.unique(source_types * target.n_types + target_types, return_counts=True)
+    keys, places = np.unique(source_types * target.n_types + target_types, return_inverse=True)
+    counts = np.bincount(places, weights[sentences]).astype(np.float64)
     return keys // target.n_types, keys % target.n_types, counts
 
 
 def _entries(
-    linked: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    linked: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]],
     source_spelling: list[str],
     target_spelling: list[str],
     settings: DictionarySettings,
@@ -145,11 +156,11 @@ def _entries(
     entries: list[Entry] = []
     of_one_word: list[Entry] = []
     for place in order.tolist():
-        source_type, target_type, count = int(source_types[place]), int(target_types[place]), int(counts[place])
+        source_type, target_type, count = int(source_types[place]), int(target_types[place]), float(counts[place])
         entry = Entry(
             source_spelling[source_type],
             target_spelling[target_type],
-            count,
+            round(count),
             probability(count, of_source[source_type]),
             probability(count, of_target[target_type]),
         )

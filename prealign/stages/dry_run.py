@@ -5,17 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from prealign.config.settings import PYTHON_DOCS, Recipe
+from prealign.corpora.estimate import extent
 from prealign.errors import PrealignError
 from prealign.stages.layout import Layout
 from prealign.stages.stage import Stage
 
-COMMAND_STAGES = {"build-dict": "dictionary", "prepare": "store"}
+COMMAND_STAGES = {
+    "build-dict": ("dictionary",),
+    "prepare": ("store",),
+    "preview": ("dictionary", "tokenizer", "store"),
+}
+"""Stages of the commands that are not called like their one stage; `run` has all of them."""
 
 
 def describe(recipe: Recipe, command: str) -> str:
     """The plan as text: inputs with sizes, stages with their state, training in tokens."""
     layout = Layout(recipe)
-    only = None if command in ("run", "preview") else COMMAND_STAGES.get(command, command)
+    only = None if command == "run" else COMMAND_STAGES.get(command, (command,))
     lines = ["reads"]
     for code, language in recipe.languages.items():
         for path in language.text:
@@ -25,13 +31,18 @@ def describe(recipe: Recipe, command: str) -> str:
                 f"  {code:<12} clone of {language.clone_document_share:.0%} of the {language.clone_of} documents"
             )
     for pair in recipe.dictionary.pairs:
-        for path in [*pair.parallel, *([pair.path] if pair.path else [])]:
-            lines.append(f"  {pair.source + '-' + pair.target:<12} {_size(recipe, path)}")
+        name = f"{pair.source}-{pair.target}"
+        for path in [*(text.path for text in pair.parallel), *([pair.path] if pair.path else [])]:
+            lines.append(f"  {name:<12} {_size(recipe, path)}")
+        if pair.parallel:
+            lines.append(f"  {name:<12} {extent(layout.corpora(pair))}")
     lines.append("writes")
-    lines += [f"  {stage.folder!s:<44} {_state(stage)}" for stage in layout.stages() if only in (None, stage.name)]
-    if only in (None, "report"):
+    lines += [
+        f"  {stage.folder!s:<44} {_state(stage)}" for stage in layout.stages() if only is None or stage.name in only
+    ]
+    if only is None or "report" in only:
         lines.append(f"  {layout.folder / 'report.html'}")
-    if only in (None, "init", "pretrain"):
+    if only is None or {"init", "pretrain"} & set(only):
         block = recipe.pretrain.block_size
         init = recipe.init.max_steps * recipe.init.lm_rows_per_step * block if recipe.init.lm_weight else 0
         pretrain = recipe.pretrain.max_steps * recipe.pretrain.global_batch_rows * block

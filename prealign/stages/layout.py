@@ -20,7 +20,7 @@ from typing import Any
 
 from prealign import files
 from prealign.config.settings import PYTHON_DOCS, Arm, DictionaryPair, Recipe
-from prealign.corpora.sentence_pairs import flat, pair_files
+from prealign.corpora.sentence_pairs import Corpus, corpora
 from prealign.stages.stage import Stage, options_of
 
 ALIGNED_ARMS: tuple[Arm, ...] = ("prealign", "init_only")
@@ -35,12 +35,21 @@ class Layout:
         self.recipe = recipe
         self.folder = Path(recipe.output).expanduser()
 
+    def corpora(self, pair: DictionaryPair) -> list[Corpus]:
+        """The parallel text of a language pair."""
+        named = [(self.recipe.input(text.path), text.weight) for text in pair.parallel]
+        return corpora(named, pair.source, pair.target)
+
     def dictionary(self, pair: DictionaryPair) -> Stage:
         settings = self.recipe.dictionary
         options = options_of(settings, "dictionary", "pairs", "held_out_share") | {"seed": self.recipe.seed}
-        corpora = flat([pair_files(self.recipe.input(path), pair.source, pair.target) for path in pair.parallel])
-        corpora += [self.recipe.input(pair.path)] if pair.path else []
-        inputs = {path.name: _content(path) for path in corpora}
+        options |= options_of(pair, "pair", "parallel", "path")
+        inputs: dict[str, str] = {}
+        for number, corpus in enumerate(self.corpora(pair), start=1):
+            inputs |= {f"corpus {number}, {path.name}": _content(path) for path in corpus.files}
+            options[f"corpus {number}, weight"] = corpus.weight
+        if pair.path:
+            inputs[pair.path] = _content(self.recipe.input(pair.path))
         if not inputs:  # a cloned language: the sentence pairs are made from running text
             options |= self._text_options(pair.source)
             inputs = self._text_inputs(pair.source)

@@ -44,7 +44,7 @@ def model_card(materials: Materials, facts: dict[str, Any]) -> str:
     if recipe.dictionary.pairs:
         lines += ["## Dictionaries", ""]
         for pair, (trained, held_out) in zip(recipe.dictionary.pairs, materials.dictionaries):
-            origin = pair.path or ", ".join(pair.parallel) or f"{pair.source} text and its clone"
+            origin = pair.path or ", ".join(text.path for text in pair.parallel) or f"{pair.source} text and its clone"
             sizes = f"{len(trained):,} entries used, {len(held_out):,} held out"
             lines.append(f"- {pair.source}-{pair.target}: {sizes}; from {origin}")
         lines.append("")

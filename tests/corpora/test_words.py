@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prealign.corpora.words import Segmenter, fold, has_digit, sentences
+from prealign.errors import PrealignError
 
 WORDS = [
     ("en", "Hello, world! I don't pay 3.14 dollars.", ["Hello", "world", "I", "don't", "pay", "3.14", "dollars"]),
@@ -27,6 +28,11 @@ WORDS = [
 ]
 
 
+def in_threes(text: str) -> list[str]:
+    """A stand-in for a segmenter that a user brings: drops what is no letter, cuts the rest in threes."""
+    return [part[place : place + 3] for part in text.split() for place in range(0, len(part), 3)]
+
+
 @pytest.mark.parametrize(("language", "text", "expected"), WORDS)
 def test_words(language: str, text: str, expected: list[str]) -> None:
     segmenter = Segmenter(language)
@@ -34,15 +40,51 @@ def test_words(language: str, text: str, expected: list[str]) -> None:
     assert [text[start:end] for start, end in segmenter.spans(text)] == expected
 
 
-@pytest.mark.parametrize("language", ["en", "zh", "th"])
+@pytest.mark.parametrize(
+    "segmenter",
+    [Segmenter("en"), Segmenter("zh"), Segmenter("th"), Segmenter("en", "spaces"), Segmenter("zh", in_threes)],
+    ids=["icu-en", "rjieba", "icu-th", "spaces", "function"],
+)
 @given(text=st.text(alphabet=st.sampled_from("ab1.,'’ \n\t我学校é́𝒳😀👨‍👩𐐲ไทยสว์日ほ\u200b\u2028🇩🇪\x00"), max_size=30))
 @settings(max_examples=150, deadline=None)
-def test_spans_are_ordered_and_leave_out_no_letter(language: str, text: str) -> None:
-    spans = Segmenter(language).spans(text)
+def test_spans_are_ordered_and_leave_out_no_letter(segmenter: Segmenter, text: str) -> None:
+    spans = segmenter.spans(text)
+    assert [text[start:end] for start, end in spans] == segmenter.words(text)
     assert all(start < end for start, end in spans)
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     inside = {place for start, end in spans for place in range(start, end)}
     assert all(place in inside for place, character in enumerate(text) if character.isalnum())
+
+
+def test_text_that_is_segmented_already_is_cut_at_spaces() -> None:
+    segmenter = Segmenter("zh", "spaces")
+    text = "我们 喜欢\t学习 汉语 。 don't e-mail  !"
+    assert segmenter.words(text) == ["我们", "喜欢", "学习", "汉语", "don't", "e-mail"]
+    assert [text[start:end] for start, end in segmenter.spans(text)] == segmenter.words(text)
+    assert segmenter.signature == "spaces"
+    assert Segmenter("zh", "icu").signature.startswith("icu ")
+
+
+def test_a_segmenter_of_ones_own() -> None:
+    segmenter = Segmenter("th", in_threes)
+    assert segmenter.words("ฉันรักภาษาไทย  and, you") == ["ฉัน", "รัก", "ภาษ", "าไท", "ย", "and", "you"]
+    assert segmenter.spans("abcd  ef") == [(0, 3), (3, 4), (6, 8)]
+    assert segmenter.words_and_openings("ab. cd") == (["ab.", "cd"], [True, False])
+    assert segmenter.signature.endswith(".in_threes")
+
+
+@pytest.mark.parametrize("wrong", [["b", "a"], ["A", "b"], ["b"], ["a"], []])
+def test_a_segmenter_that_changes_the_text_is_refused(wrong: list[str]) -> None:
+    def faulty(text: str) -> list[str]:
+        return wrong
+
+    with pytest.raises(PrealignError, match=r"The segmenter .*faulty (gave|left out)"):
+        Segmenter("en", faulty).words("a b")
+
+
+def test_an_unknown_segmenter_is_refused() -> None:
+    with pytest.raises(PrealignError, match="no segmenter 'mecab'; choose auto, icu, rjieba or spaces"):
+        Segmenter("ja", "mecab")
 
 
 def test_signature_names_the_segmenter_and_its_version() -> None:

@@ -11,7 +11,7 @@ import pytest
 from prealign.config.settings import DictionarySettings
 from prealign.corpora.clone import clone
 from prealign.corpora.drops import Drops
-from prealign.corpora.sentence_pairs import clone_pairs
+from prealign.corpora.sentence_pairs import SentencePair, clone_pairs
 from prealign.corpora.words import Segmenter
 from prealign.dictionary.dictionary import Dictionary
 from prealign.dictionary.induce import induce
@@ -22,11 +22,12 @@ WHO = {"Tom": "Tom", "My aunt": "Meine Tante", "The doctor": "Der Arzt", "A girl
 DOES = {"sees": "sieht", "paints": "malt", "sells": "verkauft"}
 WHAT = {"the house": "das Haus", "a cat": "eine Katze", "2 trees": "2 Bäume", "an island": "eine Insel"}
 PAIRS = [
-    (f"{who} {does} {what}.", f"{WHO[who]} {DOES[does]} {WHAT[what]}.") for who, does, what in product(WHO, DOES, WHAT)
+    SentencePair(f"{who} {does} {what}.", f"{WHO[who]} {DOES[does]} {WHAT[what]}.")
+    for who, does, what in product(WHO, DOES, WHAT)
 ]
 
 
-def induced(pairs: list[tuple[str, str]], **settings: object) -> tuple[Dictionary, Drops]:
+def induced(pairs: list[SentencePair], **settings: object) -> tuple[Dictionary, Drops]:
     drops = Drops()
     return induce(pairs, "en", "de", DictionarySettings.model_validate(settings), 1, drops), drops
 
@@ -51,7 +52,7 @@ def test_words_are_spelt_as_inside_sentences() -> None:
 
 
 def test_what_is_left_out_is_counted() -> None:
-    dictionary, drops = induced([*PAIRS, ("Rare words.", "Seltene Wörter.")])
+    dictionary, drops = induced([*PAIRS, SentencePair("Rare words.", "Seltene Wörter.")])
     assert not any("2" in entry.source + entry.target for entry in dictionary.entries)
     assert drops.counts["word pairs with a digit"] == 1
     assert drops.samples["words whose only translation is the word itself"] == ["tom | tom (12)"]
@@ -79,16 +80,31 @@ def test_a_sample_of_pairs_depends_on_the_seed_only() -> None:
     assert once.entries != other.entries
 
 
+def test_a_weight_counts_like_so_many_copies() -> None:
+    heavy = [pair._replace(weight=2.0) if "cat" in pair.source else pair for pair in PAIRS]
+    counts = {
+        pair: {(entry.source, entry.target): entry for entry in induced(text)[0].entries}
+        for pair, text in (("plain", PAIRS), ("heavy", heavy))
+    }
+    cat, sees = ("cat", "Katze"), ("sees", "sieht")
+    assert counts["plain"][cat].count == 12
+    assert counts["heavy"][cat].count == 24
+    assert counts["plain"][sees].count == 16
+    assert counts["heavy"][sees].count == 20
+    light = [pair._replace(weight=0.25) for pair in PAIRS]
+    assert {entry.count for entry in induced(light)[0].entries if entry.source == "cat"} == {3}
+
+
 def test_text_without_words_is_refused() -> None:
     with pytest.raises(PrealignError, match="parallel text en-de holds no sentence pair with words on both sides"):
-        induced([("…", "!")])
+        induced([SentencePair("…", "!")])
 
 
 def test_chinese_is_segmented_and_aligned() -> None:
     who = {"we": "我们", "they": "他们", "students": "学生", "teachers": "老师"}
     does = {"like": "喜欢", "learn": "学习", "need": "需要"}
     what = {"music": "音乐", "history": "历史", "water": "水"}
-    pairs = [(f"{a} {b} {c}.", f"{who[a]}{does[b]}{what[c]}。") for a, b, c in product(who, does, what)]
+    pairs = [SentencePair(f"{a} {b} {c}.", f"{who[a]}{does[b]}{what[c]}。") for a, b, c in product(who, does, what)]
     dictionary = induce(pairs, "en", "zh", DictionarySettings(), 1, Drops())
     assert first(dictionary) == who | does | what
     assert dictionary.card["target_segmenter"].startswith("rjieba")
@@ -99,7 +115,7 @@ def test_the_clone_of_english_is_learnt_from_running_text() -> None:
     drops = Drops()
     dictionary = induce(pairs, "en", "en-x-clone", DictionarySettings(), 1, drops)
     segmenter = Segmenter("en")
-    counts = Counter(word for source, _ in pairs for word in segmenter.words(source) if word.isalpha())
+    counts = Counter(word for pair in pairs for word in segmenter.words(pair.source) if word.isalpha())
     score = against_mapping(dictionary, clone, counts)
     # 1.0 and 0.967 when this was written: words met once are below min_count but rare in running text
     assert score["precision"] > 0.99
