@@ -19,6 +19,7 @@ MASK = 0xFFFFFFFFFFFFFFFF
 GOLDEN = 0x9E3779B97F4A7C15
 MIX_1 = 0xBF58476D1CE4E5B9
 MIX_2 = 0x94D049BB133111EB
+_GOLDEN, _MIX_1, _MIX_2, _27, _30, _31 = map(np.uint64, (GOLDEN, MIX_1, MIX_2, 27, 30, 31))
 
 
 def mix(value: int) -> int:
@@ -45,11 +46,10 @@ def bits(a_key: int, places: NDArray[np.uint64] | int) -> NDArray[np.uint64]:
     """64 random bits for each place (or for places 0 .. n-1): `mix(key + (place + 1) * GOLDEN)`, uint64."""
     if isinstance(places, int):
         places = np.arange(places, dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        value = np.uint64(a_key) + (places.astype(np.uint64) + np.uint64(1)) * np.uint64(GOLDEN)
-        value = (value ^ (value >> np.uint64(30))) * np.uint64(MIX_1)
-        value = (value ^ (value >> np.uint64(27))) * np.uint64(MIX_2)
-    return value ^ (value >> np.uint64(31))
+    value = places.astype(np.uint64) * _GOLDEN + np.uint64((a_key + GOLDEN) & MASK)
+    value = (value ^ (value >> _30)) * _MIX_1
+    value = (value ^ (value >> _27)) * _MIX_2
+    return value ^ (value >> _31)
 
 
 def uniforms(a_key: int, places: NDArray[np.uint64] | int) -> NDArray[np.float64]:

@@ -1,23 +1,23 @@
 """The torch face of code-switching: a data collator that switches words of examples with nothing but `input_ids`.
 
 It takes and returns what `transformers.DataCollatorForLanguageModeling(mlm=False)` does and works wherever a collate
-function does: HF Trainer, TRL, Accelerate, Lightning, a plain DataLoader.
+function does: HF Trainer, TRL, Accelerate, Lightning, a plain DataLoader (docs/collator.md shows each).
 
     table = CodeSwitchTable.compile([Dictionary.read("en-de")], tokenizer)
     collate = CodeSwitchCollator(tokenizer, table, ratio=0.05, seed=1)
     trainer = Trainer(model, args, train_dataset=dataset, data_collator=collate)
 
-Two optional columns make switching repeatable: `example` (the number of the example) and `epoch`. HF Trainer passes
-them on with `remove_unused_columns=False`. Without `epoch`, call `set_epoch`; it reaches workers that start afterwards
-(not persistent ones).
+With a column `example`, the number of the row, what is switched in it depends on the seed, the epoch and that number
+alone: workers, ranks, order and resumes change nothing. Without it, on the tokens of the row and the number of the
+call. The epoch and the ratio may be set at any time and reach the workers of a DataLoader that already run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from prealign import draws
+from prealign.codeswitch.kernel import IGNORED
 from prealign.codeswitch.switch import Candidates, Labels, Switched, switch_rows
 from prealign.codeswitch.table import CodeSwitchTable
 from prealign.errors import PrealignError
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+EPOCH, WARNED, RATIO = 0, 1, 2
+"""Places in the memory that a collator shares with its copies in workers; behind the ratio one for each language."""
+
 
 class CodeSwitchCollator:
     """Switch words of a batch of examples and pad it.
@@ -41,26 +45,28 @@ class CodeSwitchCollator:
     Args:
         tokenizer: the tokenizer of the examples; gives the padding token and side.
         table: compiled for this tokenizer.
-        ratio: share of eligible words switched; may be set anew at any time (a schedule, see
-            `schedule.scheduled_ratio`).
-        labels, candidates, document_share: as in `switch.switch_rows`.
+        ratio: share of eligible words switched, or target language -> share of words switched into it; may be set anew
+            at any time (a schedule, see `schedule.scheduled_ratio`).
+        labels, candidates, document_share, run: as in `switch.switch_rows`.
         seed: key of all draws.
         max_length: cut rows to this many tokens, never inside a translation.
         pad_to_multiple_of: widen batches to a multiple of this.
         return_switch_mask: also return `switch_mask`, True on the tokens of translations.
     Raises:
-        PrealignError: the table was compiled for another tokenizer, or the tokenizer has no padding token.
+        PrealignError: the table was compiled for another tokenizer, the tokenizer has no padding token, or the ratio
+            is none.
     """
 
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerFast,
         table: CodeSwitchTable,
-        ratio: float = 0.05,
+        ratio: float | Mapping[str, float] = 0.05,
         *,
         labels: Labels = "input_only",
         candidates: Candidates = "probability",
         document_share: float = 1.0,
+        run: int = 1,
         seed: int = 0,
         max_length: int | None = None,
         pad_to_multiple_of: int | None = None,
@@ -73,58 +79,106 @@ class CodeSwitchCollator:
                 "collator, for example: tokenizer.pad_token = tokenizer.eos_token"
             )
         self.table = table
-        self.ratio = ratio
         self.labels: Labels = labels
         self.candidates: Candidates = candidates
         self.document_share = document_share
+        self.run = run
         self.seed = seed
         self.max_length = max_length
         self.pad_to_multiple_of = pad_to_multiple_of
         self.return_switch_mask = return_switch_mask
-        self.epoch = 0
+        self._calls = 0
         self._pad = int(tokenizer.pad_token_id)
         self._pad_left = tokenizer.padding_side == "left"
-        self._calls = 0
+        self._pad_is_text = tokenizer.pad_token_id == tokenizer.eos_token_id
+        # Shared memory, because a worker has its own copy of the collator and may outlive an epoch.
+        n_shared = RATIO + 1 + len(table.target_languages)
+        self._shared = torch.zeros(n_shared, dtype=torch.float64)
+        self._shared.share_memory_()  # type: ignore[no-untyped-call]
+        self.ratio = ratio
+
+    @property
+    def ratio(self) -> float | dict[str, float]:
+        """Share of eligible words switched: one number, or one for each target language."""
+        one, *by_language = self._shared.tolist()[RATIO:]
+        return dict(zip(self.table.target_languages, by_language)) if math.isnan(one) else one
+
+    @ratio.setter
+    def ratio(self, ratio: float | Mapping[str, float]) -> None:
+        by_language = ratio if isinstance(ratio, Mapping) else {}
+        languages = self.table.target_languages
+        if unknown := sorted(by_language.keys() - set(languages)):
+            raise PrealignError(
+                f"`ratio` names {', '.join(unknown)}, but the switching table translates into {', '.join(languages)}."
+            )
+        values = [math.nan if isinstance(ratio, Mapping) else float(ratio)]
+        values += [by_language.get(language, 0.0) for language in languages]
+        if wrong := [value for value in values if value < 0.0 or value > 1.0]:
+            raise PrealignError(f"`ratio` must lie between 0 and 1; got {wrong[0]}.")
+        self._shared[RATIO:] = torch.tensor(values, dtype=torch.float64)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose words are switched."""
+        return int(self._shared.tolist()[EPOCH])
 
     def set_epoch(self, epoch: int) -> None:
-        """Switch other words from now on; examples with an `epoch` column follow that instead."""
-        self.epoch = epoch
+        """Switch other words in the batches collated from now on, here and in workers.
 
-    def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        Call it before the epoch's iteration begins, since workers collate ahead. Examples with an `epoch` column
+        follow that instead.
+        """
+        self._shared[EPOCH] = epoch
+
+    def __call__(self, examples: Sequence[Any]) -> dict[str, torch.Tensor]:
         """Collate examples.
 
         Args:
-            examples: each with `input_ids` (list, array or tensor), and perhaps `labels` (ignored positions stay
-                ignored), `attention_mask` (zeros at either end are padding and removed), `position_ids` (packed rows: a
-                document begins at each 0), `example` and `epoch`.
+            examples: mappings with `input_ids` (list, array or tensor; an example may also be these ids themselves),
+                and perhaps
+                - `labels`: ignored positions (-100) stay ignored,
+                - `attention_mask`: zeros at either end are padding and removed,
+                - `position_ids`: packed rows, where a document begins wherever the positions do not go on,
+                - `example`, `epoch`: whole numbers that the draws belong to,
+                - `ratio`: for this row instead of the collator's; 0 for rows in other languages and for evaluation.
+                Other columns are left out.
         Returns:
-            input_ids, labels, attention_mask (int64, [rows, width]); position_ids where the examples have them;
-            switch_mask (bool) on request.
+            input_ids, labels, attention_mask (int64, [rows, width]); for packed rows position_ids instead of the
+            attention mask, which would let documents see one another; switch_mask (bool) on request.
         """
-        if not examples or "input_ids" not in examples[0]:
+        examples = [example if isinstance(example, Mapping) else {"input_ids": example} for example in examples]
+        if not examples or not all("input_ids" in example for example in examples):
             raise PrealignError(
                 "The code-switching collator needs examples with `input_ids`. In HF Trainer a column is removed when "
                 "the model's forward does not name it; remove_unused_columns=False keeps all."
             )
-        spans = [_span(example) for example in examples]
-        rows = [_column(example, "input_ids")[span] for example, span in zip(examples, spans)]
-        given = None
-        if any("labels" in example for example in examples):
+        columns = set().union(*examples)
+        rows = [_column(example, "input_ids") for example in examples]
+        spans = [slice(None)] * len(rows)
+        if "attention_mask" in columns:
+            spans = [_span(example, len(row)) for example, row in zip(examples, rows)]
+            rows = [row[span] for row, span in zip(rows, spans)]
+        given = positions = None
+        if "labels" in columns:
             given = [
-                _column(example, "labels")[span] if "labels" in example else row.astype(np.int64)
+                _column(example, "labels")[span] if "labels" in example else row
                 for example, span, row in zip(examples, spans, rows)
             ]
-        documents = None
-        if any("position_ids" in example for example in examples):
-            documents = [_documents(example, span, len(row)) for example, span, row in zip(examples, spans, rows)]
+        if "position_ids" in columns:
+            positions = [
+                _column(example, "position_ids")[span] if "position_ids" in example else np.arange(len(row))
+                for example, span, row in zip(examples, spans, rows)
+            ]
+        documents = None if positions is None else [_documents(row) for row in positions]
         switched = switch_rows(
             self.table,
             rows,
             keys=self.keys(examples, rows),
-            ratio=self.ratio,
+            ratio=self._ratio_of(examples) if "ratio" in columns else self.ratio,
             labels=self.labels,
             candidates=self.candidates,
             document_share=self.document_share,
+            run=self.run,
             at_most=self.max_length,
             multiple_of=self.pad_to_multiple_of or 1,
             given_labels=given,
@@ -134,62 +188,87 @@ class CodeSwitchCollator:
             with_events=documents is not None,
             with_mask=self.return_switch_mask,
         )
-        batch = {
-            "input_ids": torch.from_numpy(switched.input_ids),
-            "labels": torch.from_numpy(switched.labels),
-            "attention_mask": torch.from_numpy(self._attention_mask(switched)),
-        }
-        if documents is not None:
-            batch["position_ids"] = torch.from_numpy(self._position_ids(switched, documents))
+        if given is None and not self._pad_is_text and any(len(row) and self._pad in (row[0], row[-1]) for row in rows):
+            # Rows padded by hand, without an attention mask: the usual collator ignores their padding too.
+            switched.labels[switched.labels == self._pad] = IGNORED
+        batch: dict[str, NDArray[Any]] = {"input_ids": switched.input_ids, "labels": switched.labels}
+        if positions is None or documents is None:
+            batch["attention_mask"] = self._attention_mask(switched)
+        else:
+            batch["position_ids"] = self._position_ids(switched, positions, documents)
         if switched.mask is not None:
-            batch["switch_mask"] = torch.from_numpy(switched.mask)
-        return batch
+            batch["switch_mask"] = switched.mask
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
 
     def keys(self, examples: Sequence[Mapping[str, Any]], rows: Sequence[NDArray[np.integer]]) -> NDArray[np.uint64]:
         """One key per row, [rows] uint64: place `example` under `draws.key(seed, "switch", epoch)`."""
-        call = self._calls
         self._calls += 1
-        has_example = ["example" in example for example in examples]
-        if call == 0 and not all(has_example):
+        usual = self.epoch
+        keys: list[int] = []
+        epochs: dict[int, int] = {}
+        for example, row in zip(examples, rows):
+            epoch = _number(example, "epoch") if "epoch" in example else usual
+            if epoch not in epochs:
+                epochs[epoch] = draws.key(self.seed, "switch", epoch)
+            if "example" in example:
+                place = _number(example, "example")
+            else:
+                place = _content_number(row, self._calls)
+                self._warn_once()
+            # `draws.bits` of one place: numpy takes three times as long for a batch of 16.
+            keys.append(draws.mix(epochs[epoch] + (place + 1) * draws.GOLDEN))
+        return np.array(keys, dtype=np.uint64)
+
+    def _warn_once(self) -> None:
+        if not self._shared[WARNED]:
+            self._shared[WARNED] = 1
             log.warning(
-                "The examples have no `example` column, so words are switched by content and number of the call: "
-                "repeatable only with the same batches, order and number of workers, and not after a resume. To mend "
-                "it, add an integer column `example` (in HF Trainer with remove_unused_columns=False)."
+                "The examples have no `example` column, so the words to switch are drawn by the tokens of each row and "
+                "the number of the call: repeatable only with the same batches, order and workers, and not after a "
+                "resume. To mend it, add an integer column `example` (in HF Trainer with remove_unused_columns=False)."
             )
-        epochs = np.array([int(example.get("epoch", self.epoch)) for example in examples])
-        numbers = [
-            int(example["example"]) if has else _content_number(row, call)
-            for example, row, has in zip(examples, rows, has_example)
-        ]
-        places = np.array(numbers, dtype=np.uint64)
-        keys = np.empty(len(places), dtype=np.uint64)
-        for epoch in np.unique(epochs).tolist():
-            here = epochs == epoch
-            keys[here] = draws.bits(draws.key(self.seed, "switch", epoch), places[here])
-        return keys
+
+    def _ratio_of(self, examples: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+        """The ratio of each row, [rows]."""
+        usual = self.ratio
+        if isinstance(usual, dict):
+            raise PrealignError(
+                "Examples with a column `ratio` need a collator whose own ratio is one number, not one per language."
+            )
+        return np.array([float(example.get("ratio", usual)) for example in examples])
 
     def _attention_mask(self, switched: Switched) -> NDArray[np.int64]:
         mask = np.ones(switched.input_ids.shape, dtype=np.int64)
-        width = switched.width
-        for row, length in enumerate(switched.lengths.tolist()):
-            mask[row, slice(0, width - length) if self._pad_left else slice(length, width)] = 0
+        shortest = int(switched.lengths.min())
+        # Everything before the end of the shortest row is a token.
+        far = (np.arange(shortest, switched.width) < switched.lengths[:, None]).astype(np.int64)
+        if self._pad_left:
+            mask[:, : switched.width - shortest] = far[:, ::-1]
+        else:
+            mask[:, shortest:] = far
         return mask
 
-    def _position_ids(self, switched: Switched, documents: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-        """Positions that start anew at each document, counted after switching; 0 in the padding."""
-        positions = np.zeros(switched.input_ids.shape, dtype=np.int64)
-        width = switched.width
-        for row, starts in enumerate(documents):
-            shifts = np.zeros(len(starts), dtype=np.int64)
-            for event in switched.events or []:
-                if event.row == row:
-                    shifts[starts >= event.stop] += (event.out_stop - event.out_start) - (event.stop - event.start)
+    def _position_ids(
+        self, switched: Switched, positions: list[NDArray[np.integer]], documents: list[NDArray[np.int64]]
+    ) -> NDArray[np.int64]:
+        """Positions counted after switching, 0 in the padding; also ignores the first label of each document, which
+        nothing in it predicts."""
+        found = np.zeros(switched.input_ids.shape, dtype=np.int64)
+        growth = np.array(
+            [(e.row, e.stop, e.out_stop - e.out_start - e.stop + e.start) for e in switched.events or []],
+            dtype=np.int64,
+        ).reshape(-1, 3)
+        for row, (given, starts) in enumerate(zip(positions, documents)):
             length = int(switched.lengths[row])
-            first = width - length if self._pad_left else 0
-            borders = np.append(np.minimum(starts + shifts, length), length)
-            for start, stop in pairwise(borders.tolist()):
-                positions[row, first + start : first + stop] = np.arange(stop - start)
-        return positions
+            _, behind, grown = growth[growth[:, 0] == row].T
+            shifts = np.append(0, np.cumsum(grown))[np.searchsorted(behind, starts, side="right")]
+            new_starts = np.minimum(starts + shifts, length)
+            sizes = np.diff(new_starts, append=length)
+            first = switched.width - length if self._pad_left else 0
+            offsets = given[starts] - new_starts if len(given) else new_starts
+            found[row, first : first + length] = np.arange(length) + np.repeat(offsets, sizes)
+            switched.labels[row, first + new_starts[sizes > 0]] = IGNORED
+        return found
 
 
 def _column(example: Mapping[str, Any], name: str) -> NDArray[np.integer]:
@@ -206,23 +285,38 @@ def _column(example: Mapping[str, Any], name: str) -> NDArray[np.integer]:
     return array
 
 
-def _span(example: Mapping[str, Any]) -> slice:
+def _number(example: Mapping[str, Any], name: str) -> int:
+    """A whole number that stands in a column."""
+    try:
+        return int(example[name])
+    except (TypeError, ValueError):
+        raise PrealignError(
+            f"The column `{name}` must hold whole numbers, which the draws belong to; got {example[name]!r}. Rename "
+            f"the column if it is about something else."
+        ) from None
+
+
+def _span(example: Mapping[str, Any], length: int) -> slice:
     """Where the tokens of an example stand between the padding that its attention mask shows."""
     if "attention_mask" not in example:
         return slice(None)
+    mask = example["attention_mask"]
+    if isinstance(mask, list) and len(mask) == length and 0 not in mask:
+        return slice(None)  # ten times faster than making an array of the list
     kept = np.flatnonzero(_column(example, "attention_mask"))
+    if len(mask) != length or (len(kept) and kept[-1] - kept[0] >= len(kept)):
+        raise PrealignError(
+            "The attention mask of an example must be as long as its input_ids, with zeros at the ends only (padding)."
+        )
     return slice(int(kept[0]), int(kept[-1]) + 1) if len(kept) else slice(0, 0)
 
 
-def _documents(example: Mapping[str, Any], span: slice, length: int) -> NDArray[np.int64]:
-    """Where documents begin in a packed row: wherever the position is 0, and at its first token."""
-    if "position_ids" not in example:
-        return np.zeros(1, dtype=np.int64)
-    zeros = np.flatnonzero(_column(example, "position_ids")[span] == 0)
-    return np.union1d(zeros[zeros < length], [0]).astype(np.int64)
+def _documents(positions: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Where documents begin in a packed row: at its first token, and wherever the positions do not go on."""
+    return np.append(0, np.flatnonzero(np.diff(positions) != 1) + 1)
 
 
 def _content_number(row: NDArray[np.integer], call: int) -> int:
-    """A number for a row that has none: from its tokens and the number of the call."""
-    content = hashlib.blake2b(np.ascontiguousarray(row, dtype=np.int64).tobytes(), digest_size=8).digest()
-    return draws.key(int.from_bytes(content, "little"), call)
+    """A number for a row that has none: from its tokens, whatever type they have, and the number of the call."""
+    tokens = np.ascontiguousarray(row, dtype=np.int32).tobytes()
+    return int.from_bytes(hashlib.blake2b(tokens, digest_size=8, salt=call.to_bytes(8, "little")).digest(), "little")

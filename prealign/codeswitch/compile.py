@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from prealign.codeswitch import trie
 from prealign.codeswitch.arrays import (
     BEGINS_SHIFT,
+    BLOCKED,
     INNER,
     JOINS_SHIFT,
     LAST,
@@ -36,6 +37,8 @@ from prealign.errors import PrealignError
 
 MAX_TOKENS = 24
 """Longer sources and translations are dropped: they are sentences, or text that the tokenizer cannot write."""
+MOST_FILLED = 0.75
+"""Share of the edge slots in use; the edges are a third of a table's memory."""
 CONTEXT_SAMPLE = 1000
 CONTEXT_ADDS = 0.002
 """A context in which fewer than this share of the words is cut in a new way is not worth its encoding time."""
@@ -61,7 +64,7 @@ def build_arrays(groups: Groups, encoder: Encoder, report: CompileReport) -> tup
     """
     vocabulary = encoder.vocabulary
     sequences, usable = _candidate_tokens(groups, encoder)
-    keep, text = _keep_candidates(groups, usable, report)
+    keep, text = _keep_candidates(groups, usable, encoder, report)
     group_of = np.repeat(np.arange(len(groups.sizes)), groups.sizes)[keep]
     old_groups, sizes = np.unique(group_of, return_counts=True)
     new_group = np.full(len(groups.sizes), -1, dtype=np.int64)
@@ -75,12 +78,13 @@ def build_arrays(groups: Groups, encoder: Encoder, report: CompileReport) -> tup
     first_candidates = np.cumsum(sizes) - sizes
     form_candidates = first_candidates[new_group[np.array([groups.forms[form] for form in forms])]]
     is_exact = np.array([form in groups.exact for form in forms])
-    keys, key_codes = _keys(forms, form_candidates, is_exact, encoder, report)
+    keys, key_codes = _keys(forms, form_candidates, is_exact, groups.blocked, encoder, report)
     root, edge_keys, edge_nodes, codes, has_children = _trie(keys, key_codes, len(vocabulary))
 
     language = np.array(groups.language, dtype=np.int64)[keep]
     probability = np.array(groups.probability, dtype=np.float64)[keep]
     pieces, spans = _pool(sequences, text)
+    pieces = pieces.astype(np.uint16 if len(vocabulary) <= 1 << 16 else np.int32)
     thresholds = _thresholds(new_group[group_of], language, probability, np.array(groups.weights))
     candidates = np.concatenate([thresholds, spans, language[:, None].astype(np.uint32)], axis=1)
     arrays = read_only(
@@ -108,18 +112,18 @@ def build_arrays(groups: Groups, encoder: Encoder, report: CompileReport) -> tup
 
 def _kinds(
     vocabulary: Vocabulary, keys: Encoded, root: NDArray[np.int32], codes: NDArray[np.int32]
-) -> NDArray[np.uint32]:
+) -> NDArray[np.uint16]:
     """Flags and border bits of each token in one number, so that the scan needs one look-up per token."""
-    begins, joins = vocabulary.begins.astype(np.uint32), vocabulary.joins.astype(np.uint32)
-    flags = np.where(root > 0, ROOT, 0).astype(np.uint32)
+    begins, joins = vocabulary.begins.astype(np.uint16), vocabulary.joins.astype(np.uint16)
+    flags = np.where(root > 0, ROOT, 0).astype(np.uint16)
     flags[(root > 0) & (codes[root] >= 0)] |= SINGLE
     longer = keys.starts[keys.lengths > 1]
     first, second = keys.ids[longer], keys.ids[longer + 1]
     is_inner = (joins[first] & begins[second]) != 0
     is_partial = ((joins[first] | begins[second]) & PARTIAL) != 0
-    np.bitwise_or.at(flags, first[is_inner | is_partial], np.uint32(INNER))
-    np.bitwise_or.at(flags, first[~is_inner | is_partial], np.uint32(OUTER))
-    return (flags | begins << BEGINS_SHIFT | joins << JOINS_SHIFT).astype(np.uint32)
+    np.bitwise_or.at(flags, first[is_inner | is_partial], np.uint16(INNER))
+    np.bitwise_or.at(flags, first[~is_inner | is_partial], np.uint16(OUTER))
+    return (flags | begins << BEGINS_SHIFT | joins << JOINS_SHIFT).astype(np.uint16)
 
 
 def _has_partial(vocabulary: Vocabulary) -> bool:
@@ -136,7 +140,7 @@ def _candidate_tokens(groups: Groups, encoder: Encoder) -> tuple[list[Encoded], 
 
 
 def _keep_candidates(
-    groups: Groups, usable: NDArray[np.bool_], report: CompileReport
+    groups: Groups, usable: NDArray[np.bool_], encoder: Encoder, report: CompileReport
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Which candidate rows stay, and the text each writes: its shape's, or the plain one where only that can be
     encoded."""
@@ -148,7 +152,7 @@ def _keep_candidates(
     exact_groups = np.unique([groups.forms[form] for form in groups.exact])
     in_exact = np.isin(group_of, exact_groups)
     for row in np.flatnonzero(in_exact & ~keep):
-        report.drops.add("translation cannot be encoded or is too long", texts[plain[row]])
+        report.drops.add(f"translation {_obstacle(texts[plain[row]], encoder)}", texts[plain[row]])
     kept_languages = np.bincount(
         np.array(groups.language, dtype=np.int64)[in_exact & keep], minlength=len(groups.languages)
     )
@@ -161,28 +165,45 @@ def _keys(
     forms: list[str],
     form_candidates: NDArray[np.int64],
     is_exact: NDArray[np.bool_],
+    blocked: list[str],
     encoder: Encoder,
     report: CompileReport,
 ) -> tuple[Encoded, NDArray[np.int32]]:
-    """Token sequences of all forms in all contexts that matter, exact spellings first, each with its code."""
-    found: list[Encoded] = []
+    """Token sequences of all forms in all contexts that matter, each with its code: exact spellings first, blocked
+    words last."""
     contexts = useful_contexts(forms, encoder)
-    for context in contexts:
-        found.append(encoder.in_context(forms, context))
+    if not contexts:
+        raise PrealignError(
+            f"No dictionary entry can be used: the tokenizer {report.tokenizer} has no pieces for {forms[0]!r} and the "
+            f"{len(forms) - 1:,} other forms of the source words. Was it trained on the dictionary's source language?"
+        )
+    found = [encoder.in_context([*forms, *blocked], context) for context in contexts]
     bases = np.concatenate([[0], np.cumsum([len(item.ids) for item in found])])
     starts = np.concatenate([item.starts + base for item, base in zip(found, bases)])
     stops = np.concatenate([item.stops + base for item, base in zip(found, bases)])
     is_long = stops - starts > MAX_TOKENS
     stops[is_long] = starts[is_long]
-    codes = np.concatenate([form_candidates * 2 + int(context.spaced) for context in contexts]).astype(np.int32)
+    no_codes = np.full(len(blocked), BLOCKED)
+    codes = np.concatenate(
+        [part for context in contexts for part in (form_candidates * 2 + int(context.spaced), no_codes)]
+    ).astype(np.int32)
 
-    has_key = (stops > starts).reshape(len(contexts), len(forms)).any(axis=0)
+    has_key = (stops > starts).reshape(len(contexts), -1)[:, : len(forms)].any(axis=0)
     for place in np.flatnonzero(is_exact & ~has_key):
-        report.drops.add("source cannot be encoded or is too long", forms[place])
+        report.drops.add(f"source {_obstacle(forms[place], encoder)}", forms[place])
     report.sources -= int((is_exact & ~has_key).sum())
 
-    order = np.argsort(np.tile(~is_exact, len(contexts)), kind="stable")
+    precedence = np.concatenate([np.where(is_exact, 0, 1), np.full(len(blocked), 2)])
+    order = np.argsort(np.tile(precedence, len(contexts)), kind="stable")
     return Encoded(np.concatenate([item.ids for item in found]), starts[order], stops[order]), codes[order]
+
+
+def _obstacle(word: str, encoder: Encoder) -> str:
+    """Why a word has no tokens of its own."""
+    tokens = encoder.ids([word])[0]
+    if encoder.vocabulary.unusable[tokens].any():
+        return "has characters unknown to the tokenizer"
+    return "is too long" if len(tokens) > MAX_TOKENS else "cannot be encoded apart from what stands beside it"
 
 
 def useful_contexts(forms: list[str], encoder: Encoder) -> list[Context]:
@@ -208,7 +229,7 @@ def useful_contexts(forms: list[str], encoder: Encoder) -> list[Context]:
 def _trie(
     keys: Encoded, codes: NDArray[np.int32], vocab_size: int
 ) -> tuple[NDArray[np.int32], NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
-    """Root, edges (open addressing, at most two thirds full), code and children flag of each node."""
+    """Root, edges (open addressing), code and children flag of each node."""
     most = int(np.maximum(0, keys.lengths).sum()) + 2
     root = np.zeros(vocab_size, dtype=np.int32)
     edges = _empty_edges(most)
@@ -221,27 +242,47 @@ def _trie(
 
 
 def _empty_edges(count: int) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    slots = 1 << max(1, int(np.ceil(np.log2(count * 1.5 + 1))))
+    slots = 1 << max(1, int(np.ceil(np.log2(count / MOST_FILLED + 1))))
     return np.full(slots, trie.NO_EDGE, dtype=np.uint64), np.zeros(slots, dtype=np.int32)
 
 
 def _pool(sequences: list[Encoded], text: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
     """Token ids of the texts in use, one after the other; and where each candidate finds its two sequences,
-    [candidates, 2]."""
+    [candidates, 2].
+
+    A bare sequence that ends the spaced one (`▁ Haus` and `Haus`) is not written a second time.
+    """
     used, place_in_used = np.unique(text, return_inverse=True)
-    parts: list[NDArray[np.int32]] = []
-    spans: list[NDArray[np.uint32]] = []
-    base = 0
-    for encoded in sequences:
-        starts, size = encoded.starts[used], encoded.lengths[used]
-        ends = np.cumsum(size)
-        gather = np.arange(ends[-1]) + np.repeat(starts - (ends - size), size)
-        parts.append(encoded.ids[gather])
-        spans.append(((base + ends - size) << SIZE_BITS | size).astype(np.uint32)[place_in_used])
-        base += len(gather)
-    if base >= 1 << (32 - SIZE_BITS):
-        raise PrealignError(f"The translations have {base:,} tokens together; a table holds {1 << (32 - SIZE_BITS):,}.")
-    return np.concatenate(parts), np.stack(spans, axis=1)
+    bare, spaced = (_taken(encoded, used) for encoded in sequences)
+    is_tail = _is_tail(bare, spaced)
+    alone = _taken(bare, np.flatnonzero(~is_tail))
+    starts = np.empty(len(used), dtype=np.int64)
+    starts[~is_tail] = alone.starts + len(spaced.ids)
+    starts[is_tail] = (spaced.stops - bare.lengths)[is_tail]
+    pieces = np.concatenate([spaced.ids, alone.ids])
+    if len(pieces) >= 1 << (32 - SIZE_BITS):
+        raise PrealignError(
+            f"The translations have {len(pieces):,} tokens together; a table holds {1 << (32 - SIZE_BITS):,}."
+        )
+    spans = np.stack([starts << SIZE_BITS | bare.lengths, spaced.starts << SIZE_BITS | spaced.lengths], axis=1)
+    return pieces, spans.astype(np.uint32)[place_in_used]
+
+
+def _taken(encoded: Encoded, places: NDArray[np.int64]) -> Encoded:
+    """Some of the words, their tokens one after the other."""
+    sizes = encoded.lengths[places]
+    stops = np.cumsum(sizes)
+    gather = np.arange(sizes.sum()) + np.repeat(encoded.starts[places] - (stops - sizes), sizes)
+    return Encoded(encoded.ids[gather], stops - sizes, stops)
+
+
+def _is_tail(short: Encoded, long: Encoded) -> NDArray[np.bool_]:
+    """Whether each word's tokens in `short` are the last ones of its tokens in `long`."""
+    is_tail = short.lengths <= long.lengths
+    for back in range(1, int(short.lengths.max(initial=0)) + 1):
+        held = np.flatnonzero(is_tail & (short.lengths >= back))
+        is_tail[held] = short.ids[short.stops[held] - back] == long.ids[long.stops[held] - back]
+    return is_tail
 
 
 def _thresholds(

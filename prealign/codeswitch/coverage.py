@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from prealign.codeswitch import kernel
+from prealign.codeswitch.characters import BEGINS_LETTER, LEADING, UNSPACED, UNSPACED_MARK, class_of
 from prealign.codeswitch.encode import Encoder
 from prealign.codeswitch.forms import fold
+from prealign.codeswitch.matching import locate
 from prealign.codeswitch.switch import flatten
 from prealign.codeswitch.table import CodeSwitchTable
-from prealign.codeswitch.vocabulary import FastTokenizer, read_vocabulary
+from prealign.codeswitch.vocabulary import FastTokenizer, Vocabulary, read_vocabulary
 from prealign.corpora.words import Segmenter
 
 BANDS = (100, 1_000, 10_000)
 TOP_MISSING = 20
+UNSPACED_CLASSES = {UNSPACED, UNSPACED_MARK, LEADING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Coverage:
 
     running_words: int
     covered: int
-    """Running words that are eligible, in whole or as part of a longer entry."""
+    """Running words that are eligible, in whole or as part of a longer entry; one that is only partly covered
+    (an entry 水 in the word 喝水) is not."""
     by_band: dict[str, float]
     """Share covered among the running words of each frequency band ("1-100" holds the 100 most frequent words)."""
     missing: list[tuple[str, int]]
@@ -68,10 +71,8 @@ def coverage(table: CodeSwitchTable, tokenizer: FastTokenizer, texts: Iterable[s
     for text in texts:
         tokens, starts = flatten([np.array(encoder.ids([text])[0], dtype=np.int32)])
         found = np.empty((len(tokens), 3), dtype=np.int64)
-        n_found = kernel.locate(table.arrays, tokens, starts, found)
-        surfaces = [vocabulary.surfaces[token] for token in tokens]
-        if not vocabulary.has_spaces:  # a space between words is enough for the segmenter
-            surfaces = [s if vocabulary.begins[t] else b" " + s for t, s in zip(tokens, surfaces)]
+        n_found = locate(table.arrays, tokens, starts, found)
+        surfaces = _surfaces(tokens.tolist(), vocabulary)
         written = b"".join(surfaces).decode(errors="replace")
         ends = np.cumsum([len(surface) for surface in surfaces])
         is_covered = np.zeros(int(ends[-1]) if len(ends) else 0, dtype=np.bool_)
@@ -84,6 +85,22 @@ def coverage(table: CodeSwitchTable, tokenizer: FastTokenizer, texts: Iterable[s
                 running[word] += 1
                 covered[word] += int(is_covered[place[start] : place[stop]].all())
     return _summary(running, covered)
+
+
+def _surfaces(tokens: list[int], vocabulary: Vocabulary) -> list[bytes]:
+    """What each token writes, with a space before words where the vocabulary writes none; not between the characters of
+    scripts without spaces, which the segmenter takes together."""
+    surfaces = [vocabulary.surfaces[token] for token in tokens]
+    if vocabulary.has_spaces:
+        return surfaces
+    spaced, before = [], " "
+    for token, surface in zip(tokens, surfaces, strict=True):
+        text = surface.decode() or " "
+        is_apart = not vocabulary.begins[token] & BEGINS_LETTER
+        is_unspaced = {class_of(before[-1]), class_of(text[0])} <= UNSPACED_CLASSES
+        spaced.append(b" " + surface if is_apart and not is_unspaced else surface)
+        before = text
+    return spaced
 
 
 def _summary(running: Counter[str], covered: Counter[str]) -> Coverage:

@@ -5,7 +5,9 @@ encoded inside a context, and the tokens taken are those that cover exactly the 
 its neighbour there are no such tokens; then another context may do, or the word is not usable in that place.
 
 Words are encoded by the line, many at a time (5 against 10 microseconds a word), and found again by counting bytes.
-Where a normaliser changes the length of a line, its words are encoded one by one.
+A mark that stands on both sides of a word is shared by neighbours, which saves a tenth to a quarter with a byte-level
+BPE. Where a normaliser changes the length of a line, its words are encoded one by one. Lines are encoded on several
+cores where TOKENIZERS_PARALLELISM allows it; nearly all of the time is spent inside the tokenizer.
 """
 
 from __future__ import annotations
@@ -31,9 +33,17 @@ class Context:
     after: str
     spaced: bool
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether what stands after a word also stands before the next."""
+        return self.before == self.after
 
-SPACED_CONTEXTS = (Context(",", " a", True), Context(",", ",", True), Context(",", ".", True))
+
+SPACED_CONTEXTS = (Context(",", ",", True), Context(",", " a", True), Context(",", ".", True))
+"""Contexts with a space before the word. Their order matters little: BPE and unigram models cut a word alike wherever
+no token reaches over its borders. The cheapest comes first."""
 BARE_CONTEXTS = (
+    Context("\n", "\n", False),
     Context("\n", " a", False),
     Context("(", " a", False),
     Context('"', '"', False),
@@ -43,7 +53,7 @@ BARE_CONTEXTS = (
     Context("。", "。", False),
     Context("(", ",", False),
 )
-"""Contexts without a space before the word, the most usual first."""
+"""Contexts without a space before the word, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +129,9 @@ class Encoder:
         length."""
         vocabulary = self.vocabulary
         before = context.before + (" " if context.spaced else "")
+        between = before if context.is_shared else context.after + before
         lines = [
-            "".join([before + word + context.after for word in words[begin : begin + per_line]])
+            before + between.join(words[begin : begin + per_line]) + context.after
             for begin in range(0, len(words), per_line)
         ]
         rows = self.ids(lines)
@@ -143,18 +154,21 @@ class Encoder:
         # Word borders in bytes, counted over all lines, from the lengths the text has before normalisation.
         before_bytes = self._length(context.before)
         space_bytes = self._length(" ") if context.spaced else 0
-        after_bytes = self._length(context.after)
-        word_bytes = np.fromiter(map(self._length, words), dtype=np.int64, count=len(words))
+        after_bytes = np.full(len(words), 0 if context.is_shared else self._length(context.after))
+        after_bytes[per_line - 1 :: per_line] = after_bytes[-1] = self._length(context.after)
+        word_bytes = self._lengths(words)
         line_of_word = np.arange(len(words)) // per_line
-        expected = np.bincount(
-            line_of_word, weights=word_bytes + before_bytes + space_bytes + after_bytes, minlength=len(rows)
-        ).astype(np.int64)
+        whole = before_bytes + space_bytes + word_bytes + after_bytes
+        expected = np.bincount(line_of_word, weights=whole, minlength=len(rows)).astype(np.int64)
         if per_line == 1:  # the normalised word has whatever length is left
             word_bytes = np.maximum(0, word_bytes + written - expected)
+            whole = before_bytes + space_bytes + word_bytes + after_bytes
             expected = written
         is_lost_line = expected != written
+        if per_line > 1 and self._tokenizer.normalizer is not None:
+            # A normaliser may make one word of a line as much longer as another one shorter.
+            is_lost_line |= [self._is_rewritten(line, row) for line, row in zip(lines, rows)]
         line_base = np.cumsum(expected) - expected
-        whole = word_bytes + before_bytes + space_bytes + after_bytes
         word_start = np.cumsum(whole) - whole + before_bytes
         word_stop = word_start + space_bytes + word_bytes
 
@@ -189,6 +203,14 @@ class Encoder:
                     first[place] = stop[place] = 0
         return ids, first, stop, is_lost
 
+    def _is_rewritten(self, line: str, row: list[int]) -> bool:
+        """Whether the tokens write another text than the line, case aside."""
+        if line.isascii():
+            return False
+        written = b"".join([self.vocabulary.surfaces[token] for token in row]).decode(errors="replace")
+        wanted = line if self.vocabulary.has_spaces else "".join(line.split())
+        return written.removeprefix(" ").lower() != wanted.lower()
+
     def _stands_in(self, row: list[int], context: Context) -> bool:
         """Whether the normaliser left the context itself as it is (some turn a line end into a space, or remove it)."""
         if not self.vocabulary.has_spaces:
@@ -200,4 +222,9 @@ class Encoder:
     def _length(self, text: str) -> int:
         """Bytes that the tokens of this text write; spaces are not written by tokenizers that only mark
         continuation."""
-        return len(text.encode() if self.vocabulary.has_spaces else "".join(text.split()).encode())
+        return int(self._lengths([text])[0])
+
+    def _lengths(self, texts: list[str]) -> NDArray[np.int64]:
+        """Likewise for many texts."""
+        written = texts if self.vocabulary.has_spaces else ["".join(text.split()) for text in texts]
+        return np.fromiter(map(len, map(str.encode, written)), dtype=np.int64, count=len(texts))

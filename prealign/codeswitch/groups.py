@@ -4,12 +4,19 @@ involved.
 A *group* is a list of candidate translations that several forms and spellings share. The exact form of an entry goes
 before the folded one, separately in each dictionary: with entries `Polish` and `polish`, the text `Polish` takes the
 first, `POLISH` both.
+
+Some words are *blocked*: they are found as the longest match like an entry and left as they are, so that `can` is not
+switched in `can't`.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from prealign.codeswitch.characters import has_letter, is_code_like
@@ -35,14 +42,20 @@ class Groups:
     """Forms that stand in a dictionary as they are; they win where two forms have the same tokens."""
     sizes: list[int] = field(default_factory=list)
     """Candidates per group."""
-    language: list[int] = field(default_factory=list)
-    text: list[int] = field(default_factory=list)
+    language: array[int] = field(default_factory=lambda: array("i"))
+    text: array[int] = field(default_factory=lambda: array("i"))
     """Number of the candidate's text, in the shape of the form."""
-    plain_text: list[int] = field(default_factory=list)
+    plain_text: array[int] = field(default_factory=lambda: array("i"))
     """Number of the candidate's text as it stands in the dictionary."""
-    probability: list[float] = field(default_factory=list)
+    probability: array[float] = field(default_factory=lambda: array("d"))
     texts: dict[str, int] = field(default_factory=dict)
     """All candidate texts, numbered."""
+    blocked: list[str] = field(default_factory=list)
+    """Forms that are matched but never switched; none of them is in `forms`."""
+
+
+_Row = tuple[int, float, str, str]
+"""A candidate: number of its language, minus its probability, its text in the shape of the form, its plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +78,8 @@ def group(dictionaries: Sequence[Dictionary], weights: Mapping[str, float] | Non
     groups = Groups(languages, [by_language[code] for code in languages])
     items_of = _usable(dictionaries, by_language, source_language, drops)
     spellings = {item.source for items in items_of.values() for item in items}
-    known: dict[tuple[tuple[int, Shape], ...], int] = {}
     for items in items_of.values():
+        known: dict[tuple[object, ...], int] = {}
         groups.sources += 1
         forms = {
             source: surface_forms(source, source_language) for source in dict.fromkeys(item.source for item in items)
@@ -76,13 +89,26 @@ def group(dictionaries: Sequence[Dictionary], weights: Mapping[str, float] | Non
                 if text in groups.forms or (text in spellings and text not in forms):
                     continue
                 chosen = _items_for(text, shape, items, forms)
-                key = tuple((id(item), item_shape) for item, item_shape in chosen)
+                rows = _rows(chosen, groups.languages, dictionaries)
+                # Shapes that change no translation share a group: all of them where the script has no case.
+                key = (*(id(item) for item, _ in chosen), *rows)
                 if key not in known:
                     known[key] = len(groups.sizes)
-                    _add(groups, chosen, dictionaries)
+                    _add(groups, rows)
                 groups.forms[text] = known[key]
             groups.exact.add(source)
+    groups.blocked = [form for form in contractions(source_language) if form not in groups.forms]
     return groups
+
+
+@cache
+def contractions(language: str) -> tuple[str, ...]:
+    """All forms of the language's words whose parts are no words of their own (contractions.tsv), with either
+    apostrophe."""
+    text = resources.files("prealign.codeswitch").joinpath("contractions.tsv").read_text(encoding="utf-8")
+    lines = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+    primary = language.partition("-")[0].lower()
+    return tuple(form for code, word in lines if code == primary for form in surface_forms(word, language))
 
 
 def _items_for(
@@ -99,17 +125,23 @@ def _items_for(
     return chosen
 
 
-def _add(groups: Groups, chosen: list[tuple[_Item, Shape]], dictionaries: Sequence[Dictionary]) -> None:
-    """Append a group: its candidates sorted by language, the most probable first."""
-    rows: list[tuple[int, float, str, str]] = []
+def _rows(chosen: list[tuple[_Item, Shape]], languages: list[str], dictionaries: Sequence[Dictionary]) -> list[_Row]:
+    """The candidates of a group, sorted by language, the most probable first."""
+    rows: list[_Row] = []
     for item, shape in chosen:
         code = dictionaries[item.dictionary].target_language
-        language = groups.languages.index(code)
+        language = languages.index(code)
         rows += [
             (language, -p, target if shape == "as is" else in_shape(target, shape, code), target)
             for target, p in item.candidates
         ]
-    rows.sort(key=lambda row: row[:2])
+    if len(rows) > 1:
+        rows.sort(key=itemgetter(0, 1))
+    return rows
+
+
+def _add(groups: Groups, rows: list[_Row]) -> None:
+    """Append a group."""
     number = groups.texts.setdefault
     for language, minus_p, text, plain in rows:
         groups.language.append(language)

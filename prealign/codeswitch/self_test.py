@@ -12,10 +12,11 @@ from itertools import compress
 
 import numpy as np
 
-from prealign.codeswitch import kernel
 from prealign.codeswitch.arrays import Arrays
 from prealign.codeswitch.characters import UNSPACED, class_of
+from prealign.codeswitch.compile import MAX_TOKENS
 from prealign.codeswitch.encode import BARE_CONTEXTS, SPACED_CONTEXTS, Encoder
+from prealign.codeswitch.matching import locate
 from prealign.codeswitch.report import FAIL_BELOW, WARN_BELOW, CompileReport
 from prealign.errors import PrealignError
 
@@ -45,9 +46,14 @@ def run_self_test(arrays: Arrays, encoder: Encoder, forms: list[str]) -> dict[st
 
 
 def _writable(words: list[str], encoder: Encoder) -> list[str]:
-    """Words that the tokenizer has pieces for; the others are counted as dropped when keys are made."""
+    """Words that the tokenizer has pieces for, and not too many; the others are counted as dropped when keys are
+    made."""
     unusable = encoder.vocabulary.unusable
-    return [word for word, tokens in zip(words, encoder.ids(words)) if not unusable[tokens].any()]
+    return [
+        word
+        for word, tokens in zip(words, encoder.ids(words), strict=True)
+        if len(tokens) <= MAX_TOKENS and not unusable[tokens].any()
+    ]
 
 
 def check(report: CompileReport) -> None:
@@ -78,10 +84,11 @@ def _found(rows: list[list[int]], written: list[bytes], arrays: Arrays, encoder:
     tokens = np.array([token for row in rows for token in row], dtype=np.int32)
     tokens.flags.writeable = False
     words = np.zeros((len(tokens), 3), dtype=np.int64)
-    n_words = kernel.locate(arrays, tokens, starts, words)
+    n_words = locate(arrays, tokens, starts, words)
     found: set[int] = set()
     for start, stop, _ in words[:n_words].tolist():
         row = int(np.searchsorted(starts, start, side="right")) - 1
-        if written[row] and _surface(tuple(tokens[start:stop].tolist()), encoder) == written[row]:
+        matched = _surface(tuple(tokens[start:stop].tolist()), encoder)
+        if written[row] and b" " + written[row] + b" " in b" " + matched + b" ":  # also inside a longer entry
             found.add(row)
     return len(found)

@@ -1,12 +1,12 @@
 """Code-switching of rows of token ids: the pure function behind the collator and the training loop.
 
-Same rows, keys and options give the same result, whoever calls: what is drawn for a row depends on its key alone. Under
-a row's key, place 2i decides whether its i-th eligible word is switched and place 2i + 1 which translation it gets.
+Same rows, keys and options give the same result, whoever calls: what is drawn for a row depends on its key alone
+(kernel.py says which place under the key decides what).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +30,8 @@ LABELS = {
     "inputs_before_masking": kernel.BOTH,
 }
 CANDIDATES = {"probability": 0, "uniform": 1, "best": 2}
+SHORT = np.dtype(np.uint16)
+NOWHERE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def switch_rows(
     rows: Sequence[NDArray[np.integer]] | NDArray[np.integer],
     *,
     keys: NDArray[np.uint64],
-    ratio: float | NDArray[np.float64],
+    ratio: float | NDArray[np.float64] | Mapping[str, float],
     labels: Labels = "input_only",
     candidates: Candidates = "probability",
     document_share: float = 1.0,
@@ -102,7 +104,9 @@ def switch_rows(
     Args:
         rows: token ids, a list of arrays of any integer type, or [rows, tokens].
         keys: [rows] uint64, one key per row and epoch (`draws.key(seed, "switch", epoch, example)`).
-        ratio: share of eligible words switched, 0 to 1; one number or one per row.
+        ratio: share of eligible words switched, 0 to 1; one number, or one per row, or one per target language: then an
+            eligible word goes to each of the languages that it has translations in with that language's probability,
+            and the ratios sum to at most 1.
         labels: what is predicted at a translation. `input_only`: its first position keeps the label of the original
             word, the others are ignored. `both`: the translation. `none`: nothing. `inputs_before_masking`: the
             switched ids, for a masked LM that masks afterwards.
@@ -125,7 +129,7 @@ def switch_rows(
     tokens, starts = flatten(rows)
     n_rows = len(starts) - 1
     _check(table, tokens, n_rows, keys, labels, candidates, document_share, run, length, at_most, out)
-    flat_labels = tokens
+    flat_labels = tokens[:0]
     if given_labels is not None:
         tokens = tokens.astype(np.int32)
         tokens.flags.writeable = False
@@ -134,29 +138,31 @@ def switch_rows(
             raise PrealignError(
                 "Rows and their labels differ in length; every token needs one label (-100 for ignored)."
             )
+    borders, border_starts = _document_borders(documents, n_rows)
+    ratios, language_shares = _ratios(ratio, n_rows, table.target_languages)
 
-    events = np.empty((len(tokens), 4), dtype=np.int64)
     event_starts = np.empty(n_rows + 1, dtype=np.int64)
-    lengths, used, eligible = (np.empty(n_rows, dtype=np.int64) for _ in range(3))
-    n_events = kernel.plan(
+    lengths, used, eligible = np.empty((3, n_rows), dtype=np.int64)
+    by_language = np.zeros(len(table.target_languages), dtype=np.int64)
+    events = kernel.plan(
         table.arrays,
         tokens,
         starts,
-        starts if documents is None else _document_starts(documents, starts),
+        borders,
+        border_starts,
         np.ascontiguousarray(keys, dtype=np.uint64),
-        limits(ratio, n_rows),
+        ratios,
+        language_shares,
         np.uint64(int(np.ceil(document_share * 2.0**53))),
         run,
         CANDIDATES[candidates],
         length or at_most or 0,
-        events,
-        np.empty(len(tokens), dtype=np.int64),
         event_starts,
         lengths,
         used,
         eligible,
+        by_language,
     )
-    events = events[:n_events]
     width = length if length is not None else -(-int(lengths.max(initial=0)) // multiple_of) * multiple_of
     ids, new_labels = out if out is not None else (np.empty((n_rows, width), dtype=np.int64) for _ in range(2))
     mask = np.empty((n_rows, width) if with_mask else (0, 0), dtype=np.bool_)
@@ -164,18 +170,17 @@ def switch_rows(
         table.arrays.pieces, tokens, flat_labels, starts, events, event_starts, lengths,
         LABELS[labels], pad, pad_left, ids, new_labels, mask,
     )  # fmt: skip
-    languages = np.bincount(table.arrays.candidates[events[:, 3], LANGUAGE], minlength=len(table.target_languages))
     return Switched(
         input_ids=ids,
         labels=new_labels,
         lengths=lengths,
         used=used,
         n_eligible=int(eligible.sum()),
-        n_switched=n_events,
+        n_switched=len(events),
         n_cut=len(tokens) - int(used.sum()),
         n_tokens=len(tokens),
-        by_language=dict(zip(table.target_languages, languages.tolist(), strict=True)),
-        events=_events(table, events, event_starts, starts) if with_events else None,
+        by_language=dict(zip(table.target_languages, by_language.tolist())),
+        events=_events(table, events, event_starts) if with_events else None,
         mask=mask if with_mask else None,
     )
 
@@ -188,29 +193,47 @@ def flatten(rows: Sequence[NDArray[np.integer]] | NDArray[np.integer]) -> tuple[
     starts = np.zeros(len(rows) + 1, dtype=np.int64)
     if isinstance(rows, np.ndarray):
         np.cumsum(np.full(len(rows), rows.shape[1]), out=starts[1:])
-        is_short = rows.dtype == np.uint16
-        flat: NDArray[Any] = rows.reshape(-1).astype(np.uint16 if is_short else np.int32, copy=False)
+        dtype = np.uint16 if rows.dtype == SHORT else np.int32
+        flat: NDArray[Any] = rows.reshape(-1).astype(dtype, copy=False)
     else:
         np.cumsum([len(row) for row in rows], out=starts[1:])
-        is_short = all(getattr(row, "dtype", None) == np.uint16 for row in rows)
-        dtype = np.uint16 if is_short else np.int32
+        dtype = np.uint16 if {row.dtype for row in rows} == {SHORT} else np.int32
         flat = np.concatenate(rows, dtype=dtype, casting="unsafe") if len(rows) else np.zeros(0, dtype=dtype)
     flat = flat.view()
     flat.flags.writeable = False
     return flat, starts
 
 
-def _document_starts(documents: Sequence[NDArray[np.integer]], starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Borders of all documents in the flat tokens, the end of the last one included."""
+def _document_borders(
+    documents: Sequence[NDArray[np.integer]] | None, n_rows: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where documents begin inside rows, for all rows one after the other, and the borders between rows."""
+    starts = np.zeros(n_rows + 1, dtype=np.int64)
+    if documents is None:
+        return NOWHERE, starts
     if any(len(places) == 0 or places[0] != 0 for places in documents):
         raise PrealignError("The documents of a packed row must begin at its first token (place 0).")
-    return np.concatenate([*(places + start for places, start in zip(documents, starts)), starts[-1:]]).astype(np.int64)
+    np.cumsum([len(places) - 1 for places in documents], out=starts[1:])
+    return np.concatenate([NOWHERE, *(places[1:] for places in documents)]).astype(np.int64), starts
 
 
-def limits(ratio: float | NDArray[np.float64], n_rows: int) -> NDArray[np.uint64]:
-    """`draws.uniforms < ratio` as a comparison of integers: the top 53 bits of a draw lie below ratio * 2**53."""
+def _ratios(
+    ratio: float | NDArray[np.float64] | Mapping[str, float], n_rows: int, languages: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
+    """The ratio of each row; and, where languages have their own, their running shares of it in units of 2**-32."""
+    shares = np.zeros(0, dtype=np.uint64)
+    if isinstance(ratio, Mapping):
+        if unknown := sorted(set(ratio) - set(languages)):
+            raise PrealignError(
+                f"`ratio` names {', '.join(unknown)}, but the switching table translates into {', '.join(languages)}."
+            )
+        running = np.cumsum([ratio.get(code, 0.0) for code in languages])
+        if min(ratio.values(), default=0.0) < 0.0 or running[-1] > 1.0:
+            raise PrealignError(f"The ratios of the target languages must be at least 0 and sum to at most 1: {ratio}.")
+        ratio = float(running[-1])
+        shares = np.rint(running / max(ratio, 1e-300) * 2.0**32).astype(np.uint64)
     if isinstance(ratio, float | int) and 0.0 <= ratio <= 1.0:
-        return np.full(n_rows, int(np.ceil(ratio * 2.0**53)), dtype=np.uint64)
+        return np.full(n_rows, float(ratio)), shares
     ratios = np.full(n_rows, ratio) if isinstance(ratio, float | int) else np.asarray(ratio, dtype=np.float64)
     if ratios.shape != (n_rows,):
         raise PrealignError(
@@ -218,20 +241,17 @@ def limits(ratio: float | NDArray[np.float64], n_rows: int) -> NDArray[np.uint64
         )
     if n_rows and not 0.0 <= float(ratios.min()) <= float(ratios.max()) <= 1.0:
         raise PrealignError(f"`ratio` must lie between 0 and 1; got {float(ratios.min())} to {float(ratios.max())}.")
-    return np.ceil(ratios * 2.0**53).astype(np.uint64)
+    return ratios.astype(np.float64, copy=False), shares
 
 
-def _events(
-    table: CodeSwitchTable, events: NDArray[np.int64], event_starts: NDArray[np.int64], starts: NDArray[np.int64]
-) -> list[Event]:
+def _events(table: CodeSwitchTable, events: NDArray[np.int64], event_starts: NDArray[np.int64]) -> list[Event]:
     listed = []
-    for row in range(len(starts) - 1):
-        shift = -int(starts[row])
+    for row in range(len(event_starts) - 1):
+        shift = 0
         for start, stop, piece, candidate in events[event_starts[row] : event_starts[row + 1]].tolist():
             size = piece & ((1 << SIZE_BITS) - 1)
             language = table.target_languages[table.arrays.candidates[candidate, LANGUAGE]]
-            out = start + shift
-            listed.append(Event(row, start - int(starts[row]), stop - int(starts[row]), out, out + size, language))
+            listed.append(Event(row, start, stop, start + shift, start + shift + size, language))
             shift += size - (stop - start)
     return listed
 

@@ -8,6 +8,7 @@ copy.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
     from prealign.dictionary.dictionary import Dictionary
 
 
-FORMAT = 1
+log = logging.getLogger(__name__)
+
+FORMAT = 2
 MANIFEST = "table.json"
+MANY_ENTRIES = 20_000
+"""From here on compiling takes seconds, and is announced."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -79,6 +84,13 @@ class CodeSwitchTable:
 
         began = time.monotonic()
         report = CompileReport(tokenizer=tokenizer_name(tokenizer))
+        if (n_entries := sum(map(len, dictionaries))) >= MANY_ENTRIES:
+            log.info(
+                "Compiling a switching table of %s entries for the tokenizer %s; about a minute of one core for each "
+                "million forms and translations.",
+                f"{n_entries:,}",
+                report.tokenizer,
+            )
         with garbage_collection_paused():
             groups = group(dictionaries, weights, report.drops)
             vocabulary = read_vocabulary(tokenizer)

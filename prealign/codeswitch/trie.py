@@ -65,7 +65,7 @@ def build(ids, starts, stops, key_codes, root, edge_keys, edge_nodes, codes, has
                 n_nodes += 1
                 n_edges += 1
             node = child
-        if codes[node] < 0:
+        if codes[node] == -1:
             codes[node] = key_codes[key]
     return n_nodes, n_edges
 

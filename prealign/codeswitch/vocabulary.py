@@ -26,6 +26,7 @@ from prealign.files import fingerprint_of
 
 BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 SPACE_MARK = "▁"
+REPLACEMENT = "\ufffd"
 HELD_BYTES = 4
 """UTF-8 needs no more than 4 bytes for a character, so this many from either end of a token decide any border."""
 
@@ -120,10 +121,8 @@ def read_vocabulary(tokenizer: FastTokenizer) -> Vocabulary:
         surfaces[token], unusable[token] = b"", True
 
     begins, joins = _borders(surfaces)
-    if not has_spaces:  # whatever is no continuation begins a word, and the unknown token is a whole word
-        begins = np.where(continues, characters.BEGINS_LETTER, 0).astype(np.uint8)
-        joins = np.full(size, characters.JOINS_LETTERS, dtype=np.uint8)
-        joins[unusable] = characters.JOINS_NOTHING
+    if not has_spaces:
+        begins, joins = _borders_without_spaces(surfaces, continues)
     elif unknown is not None:  # it may stand for a letter inside a word
         begins[unknown], joins[unknown] = characters.BEGINS_UNKNOWN, characters.JOINS_ALL
     return Vocabulary(
@@ -196,36 +195,36 @@ def _surface(piece: str, byte_level: bool) -> bytes:
 
 
 def _borders(surfaces: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """How each token begins and what its end joins, from the classes of its first and last character."""
+    """How each token begins and what its end joins."""
     begins = np.zeros(len(surfaces), dtype=np.uint8)
     joins = np.zeros(len(surfaces), dtype=np.uint8)
     for token, surface in enumerate(surfaces):
-        if not surface:
-            continue
-        first, last = _first_character(surface), _last_character(surface)
-        begins[token] = characters.PARTIAL if first is None else characters.BEGINS[characters.class_of(first)]
-        joins[token] = characters.PARTIAL if last is None else characters.JOINS[characters.class_of(last)]
+        if surface:
+            text = surface.decode(errors="replace")  # a part of a character becomes U+FFFD
+            begins[token] = characters.PARTIAL if text[0] == REPLACEMENT else characters.beginning(text)
+            joins[token] = characters.PARTIAL if text[-1] == REPLACEMENT else characters.ending(text)
     return begins, joins
 
 
-def _first_character(surface: bytes) -> str | None:
-    """The first character, or None when the token begins or ends inside it."""
-    for length in range(1, min(HELD_BYTES, len(surface)) + 1):
-        try:
-            return surface[:length].decode()
-        except UnicodeDecodeError:
-            continue
-    return None
+def _borders_without_spaces(
+    surfaces: list[bytes], continues: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The same where a token either continues a word or begins one, and the unknown token is a whole word.
 
-
-def _last_character(surface: bytes) -> str | None:
-    """The last character, or None when the token ends or begins inside it."""
-    for length in range(1, min(HELD_BYTES, len(surface)) + 1):
-        try:
-            return surface[-length:].decode()
-        except UnicodeDecodeError:
-            continue
-    return None
+    `end. Next` and `os.path` have the same tokens here, so that a period is a border always, and a code character (`_`)
+    never.
+    """
+    is_word = np.array([bool(surface) for surface in surfaces])
+    begins = np.where(continues, characters.BEGINS_LETTER, characters.BEGINS_APART).astype(np.uint8)
+    joins = np.where(is_word, characters.JOINS_LETTERS, characters.JOINS_NOTHING).astype(np.uint8)
+    begins[~is_word] = 0
+    for token, surface in enumerate(surfaces):
+        text = surface.decode(errors="replace")
+        if text and characters.is_code_character(text[0]):
+            begins[token] |= characters.BEGINS_LETTER
+        if text and characters.is_code_character(text[-1]):
+            joins[token] |= characters.BEGINS_APART
+    return begins, joins
 
 
 def _held(surfaces: list[bytes], *, first: bool) -> NDArray[np.uint8]:

@@ -19,6 +19,7 @@ PYTHON_DOCS = "python-docs"
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+SegmenterName = Literal["auto", "icu", "rjieba", "spaces"]
 LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
 
@@ -66,6 +67,20 @@ class Language(Settings):
     """Share of the cloned language's documents that become this language's text; used with `clone_of`."""
 
 
+class ParallelText(Settings):
+    """One corpus of sentence pairs; a recipe may write its path alone."""
+
+    path: InputPath
+    """The file, or one of the two files of a Moses pair."""
+    weight: Positive = 1.0
+    """How often each link between words of this corpus counts: with 2, twice; with 0.5, half."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+
 class DictionaryPair(Settings):
     """Where the dictionary of one language pair comes from."""
 
@@ -73,9 +88,14 @@ class DictionaryPair(Settings):
     """BCP 47 code of the language whose running text is switched."""
     target: str
     """BCP 47 code of the language that the translations are in."""
-    parallel: list[InputPath] = []
-    """Parallel text: .tsv (source, target per line) or the source side's file of a Moses pair, compressed or not.
-    Not needed where the target is a clone."""
+    parallel: list[ParallelText] = []
+    """Parallel text: paths, or {path: ..., weight: ...}. Reads .tsv (source, target per line), ||| lines, .jsonl, .tmx,
+    .parquet, and Moses pairs, compressed or not. Not needed where the target is a clone."""
+    source_segmenter: SegmenterName = "auto"
+    """How words of the source language are found: auto is rjieba for Chinese and ICU for others; spaces is for text
+    that is segmented already."""
+    target_segmenter: SegmenterName = "auto"
+    """How words of the target language are found."""
     path: InputPath | None = None
     """An existing dictionary (folder, TSV, MUSE text) instead of parallel text."""
 
@@ -93,6 +113,9 @@ class DictionarySettings(Settings):
     """The language pairs; each gets a dictionary folder."""
     clone_sentence_pairs: Count = 20_000
     """Sentence pairs made for a cloned language; the aligner does not know the mapping."""
+    strict: bool = False
+    """Stop when a single sentence pair of the parallel text must be left out (empty, too long, wrong script,
+    duplicate ...); otherwise such pairs are counted and shown in a rejects file."""
     max_sentence_pairs: Count | None = None
     """Align no more than this many sentence pairs (chosen by hash); none: all."""
     symmetrisation: Literal["intersect", "union", "grow-diag", "grow-diag-final-and"] = "intersect"
@@ -192,6 +215,11 @@ class SwitchingSettings(Settings):
 
     ratio: Share = 0.05
     """Share of eligible words replaced by a translation; 0 switches nothing."""
+    language_ratios: dict[str, Share] = {}
+    """Target language -> share of the words with a translation into it that are replaced by one; given, these take the
+    place of `ratio`, and languages left out are not switched into."""
+    run: Count = 1
+    """Neighbouring eligible words that are switched or left together; more than 1 switches phrases."""
     labels: Literal["input_only", "both", "none"] = "input_only"
     """What the model is asked to predict where a word was switched: the original (the method), the switched text (a
     control), or nothing."""
@@ -201,6 +229,18 @@ class SwitchingSettings(Settings):
     """Share of the rows in which words are switched at all; the others stay untouched."""
     schedule: Literal["constant", "linear", "steps"] = "constant"
     """Course of the ratio over training: constant; linear to zero; or halved at each third."""
+
+    @field_validator("language_ratios")
+    @classmethod
+    def _sum_to_a_share(cls, value: dict[str, float]) -> dict[str, float]:
+        if sum(value.values()) > 1.0:
+            raise ValueError(f"the ratios sum to {sum(value.values()):g}, and no more than every word can be switched")
+        return value
+
+    @property
+    def total_ratio(self) -> float:
+        """Share of the words switched, of those that every target language translates."""
+        return sum(self.language_ratios.values()) if self.language_ratios else self.ratio
 
 
 class PretrainSettings(Settings):
@@ -337,6 +377,11 @@ class Recipe(Settings):
                 raise ValueError(f"dictionary pair {pair.source}-{pair.target} needs `parallel` text or a `path`")
         if len({(pair.source, pair.target) for pair in self.dictionary.pairs}) < len(self.dictionary.pairs):
             raise ValueError("a dictionary pair is named twice")
+        targets = {pair.target for pair in self.dictionary.pairs}
+        if unknown := set(self.pretrain.switching.language_ratios) - targets:
+            raise ValueError(
+                f"pretrain.switching.language_ratios: {', '.join(sorted(unknown))} is the target of no dictionary pair"
+            )
         rows, per_device = self.pretrain.global_batch_rows, self.pretrain.per_device_train_batch_size
         if rows % min(rows, per_device):
             raise ValueError(

@@ -52,7 +52,8 @@ def measures(arms: Arms) -> list[dict[str, Any]]:
 
 def switching_table(metrics: Mapping[str, Rows], recipe: Mapping[str, Any]) -> list[tuple[str, Items]]:
     """Per arm that switched: what was asked and what happened, counted over all its training rows."""
-    asked = _get(recipe, "pretrain", "switching", "ratio")
+    by_language = _get(recipe, "pretrain", "switching", "language_ratios")
+    asked = sum(by_language.values()) if by_language else _get(recipe, "pretrain", "switching", "ratio")
     found = []
     for arm, rows in metrics.items():
         counting = [row for row in rows if row.get("n_eligible")]

@@ -40,7 +40,7 @@ def _training(materials: Materials, arm: Arm) -> Training:
         recipe,
         rows_per_step=recipe.pretrain.global_batch_rows,
         first_sample=recipe.init.max_steps * recipe.init.lm_rows_per_step if recipe.init.lm_weight else 0,
-        table=materials.table if arm in SWITCHING_ARMS and recipe.pretrain.switching.ratio > 0 else None,
+        table=materials.table if arm in SWITCHING_ARMS and recipe.pretrain.switching.total_ratio > 0 else None,
     )
     for code, times in text.repeats(recipe.pretrain.max_steps).items():
         log.info("pretrain: %s is read %.1f times", code, times)
@@ -55,7 +55,7 @@ def _training(materials: Materials, arm: Arm) -> Training:
         "steps": recipe.pretrain.max_steps,
         "rows per step": recipe.pretrain.global_batch_rows,
         "block size": recipe.pretrain.block_size,
-        "share of eligible words switched": recipe.pretrain.switching.ratio if text.table else 0,
+        "share of eligible words switched": recipe.pretrain.switching.total_ratio if text.table else 0,
         "LM tokens of the start": start_tokens,
     }
     return Training(

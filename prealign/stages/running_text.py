@@ -25,6 +25,11 @@ SLACK_TOKENS = 16
 """Tokens beyond the block that every window brings along, so that rows shortened by switching are still full."""
 
 
+def window_tokens(block: int, ratio: float) -> int:
+    """Tokens of a window that still fills `block` positions after `ratio` of its words were switched."""
+    return block + SLACK_TOKENS + int(block * ratio)
+
+
 class RunningText:
     """Rows of the store in computed order.
 
@@ -88,16 +93,18 @@ class RunningText:
 
     def _switch(self, table: CodeSwitchTable, samples: list[Sample], step: int) -> Switched:
         """Rows of the source language, switched and cut to the block."""
-        ratio = scheduled_ratio(self.switching.schedule, self.switching.ratio, step / self.max_steps)
-        longer = self.block + SLACK_TOKENS + int(self.block * ratio)
+        settings = self.switching
+        course = scheduled_ratio(settings.schedule, 1.0, step / self.max_steps)
+        longer = window_tokens(self.block, settings.total_ratio * course)
         return switch_rows(
             table,
             [self._window(sample, longer) for sample in samples],
             keys=np.array([draws.key(self.seed, "switch", *sample) for sample in samples], dtype=np.uint64),
-            ratio=ratio,
-            labels=self.switching.labels,
-            candidates=self.switching.candidates,
-            document_share=self.switching.document_share,
+            ratio={code: ratio * course for code, ratio in settings.language_ratios.items()} or settings.ratio * course,
+            labels=settings.labels,
+            candidates=settings.candidates,
+            document_share=settings.document_share,
+            run=settings.run,
             length=self.block,
         )
 

@@ -45,6 +45,11 @@ WORDS = {
         "man": ["мужчина"],
     },
 }  # fmt: skip
+ALPHABET = (
+    "abcdefghijklmnopqrstuvwxyzabc 1234567890123 - _ @ \\ / : ; ? . , ' \" “ ” ‘ ’ « » „ ( ) [ ] { } < > … – — ! "
+    "ärößéıiışğ İIŞÖ I\u0307i\u0307I col lecció νερό Νερό ΝΕΡΌ מים צה ל ־ ״ 물 을 a물을을 의 本 を 飲 む が キ ャ ー"
+)
+"""What a tokenizer without bytes needs to write the words of the tests."""
 SPECIAL = ["<unk>", "<s>", "</s>", "<pad>"]
 
 
@@ -118,8 +123,8 @@ def wordpiece(lowercase: bool) -> Tokenizer:
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(vocab_size=700, special_tokens=SPECIAL, show_progress=False)
-    tokenizer.train_from_iterator([*TEXTS, *map(str.upper, TEXTS)], trainer)
+    trainer = trainers.WordPieceTrainer(vocab_size=1200, special_tokens=SPECIAL, show_progress=False)
+    tokenizer.train_from_iterator([*TEXTS, ALPHABET, *map(str.upper, [*TEXTS, ALPHABET])], trainer)
     return tokenizer
 
 

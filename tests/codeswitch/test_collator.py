@@ -1,8 +1,8 @@
-"""The collator in the places where it will be used: a plain DataLoader with workers, HF Trainer, supervised and packed
-rows."""
+"""What the collator takes and returns: beside the usual collator, with supervised, padded and packed rows."""
 
 from __future__ import annotations
 
+import copy
 import logging
 import pickle
 from itertools import chain, pairwise
@@ -12,8 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
-from transformers import DataCollatorForLanguageModeling, LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
+from transformers import (
+    DataCollatorForLanguageModeling,
+    DataCollatorWithFlattening,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Trainer,
+    TrainingArguments,
+)
 
 from prealign.codeswitch.collator import CodeSwitchCollator
 from prealign.codeswitch.table import CodeSwitchTable
@@ -42,25 +48,45 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("multiple", [None, 16])
 def test_without_switching_it_is_the_usual_collator(
-    tokenizer: Any, table: CodeSwitchTable, examples: list[Any]
+    zoo: dict[str, Any], table: CodeSwitchTable, texts: list[str], side: str, multiple: int | None
 ) -> None:
-    usual = DataCollatorForLanguageModeling(tokenizer, mlm=False)([{"input_ids": e["input_ids"]} for e in examples])
-    ours = CodeSwitchCollator(tokenizer, table, ratio=0.0)(examples)
-    assert equal(ours, {name: usual[name] for name in ours})
-    assert set(ours) == set(usual)
+    """Same keys, types and values, whatever the examples come as."""
+    tokenizer = copy.deepcopy(zoo[NAME])
+    tokenizer.padding_side = side
+    usual = DataCollatorForLanguageModeling(tokenizer, mlm=False, pad_to_multiple_of=multiple)
+    ours = CodeSwitchCollator(tokenizer, table, ratio=0.0, pad_to_multiple_of=multiple)
+    rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    for examples in (
+        [{"input_ids": row} for row in rows],
+        [{"input_ids": torch.tensor(row)} for row in rows],
+        [{"input_ids": np.array(row)} for row in rows],
+        [tokenizer(text, add_special_tokens=False) for text in texts],  # BatchEncoding with an attention mask
+        [tokenizer(text, padding="max_length", max_length=120) for text in texts],
+        [{"input_ids": row, "special_tokens_mask": [0] * len(row)} for row in rows],
+    ):
+        expected, found = usual(examples), ours(examples)
+        widths = {batch["input_ids"].shape[1] for batch in (expected, found)}
+        if len(widths) == 2:  # rows padded beforehand: only the usual collator keeps columns of nothing but padding
+            kept = slice(-min(widths), None) if side == "left" else slice(min(widths))
+            expected = {name: value[:, kept] for name, value in expected.items()}
+        assert equal(found, dict(expected))
+        assert {name: value.dtype for name, value in found.items()} == {n: v.dtype for n, v in expected.items()}
+    for bare in (rows, [torch.tensor(row) for row in rows], [np.array(row) for row in rows]):
+        expected, found = usual(bare), ours(bare)
+        assert torch.equal(found["input_ids"], expected["input_ids"])
+        assert torch.equal(found["labels"], expected["labels"])
+        assert found["attention_mask"].sum().item() == sum(map(len, rows))  # the usual one makes none here
 
 
-def test_workers_give_the_same_batches(
-    tokenizer: Any, table: CodeSwitchTable, examples: list[Any], tmp_path: Path
-) -> None:
-    table.save(tmp_path / "table")
-    collate = CodeSwitchCollator(tokenizer, CodeSwitchTable.load(tmp_path / "table"), ratio=0.5, seed=4)
-    plain, *others = [
-        list(DataLoader(examples, batch_size=4, collate_fn=collate, num_workers=workers)) for workers in (0, 1, 2)
-    ]
-    for batches in others:
-        assert all(equal(a, b) for a, b in zip(plain, batches, strict=True))
+def test_padding_without_a_mask_is_ignored_and_a_real_end_is_not(zoo: dict[str, Any], table: CodeSwitchTable) -> None:
+    tokenizer = copy.deepcopy(zoo[NAME])
+    row = [{"input_ids": [260, 354, tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.pad_token_id]}]
+    assert CodeSwitchCollator(tokenizer, table, ratio=0.0)(row)["labels"].tolist() == [[260, 354, 2, -100, -100]]
+    tokenizer.pad_token = tokenizer.eos_token
+    assert CodeSwitchCollator(tokenizer, table, ratio=0.0)(row)["labels"].tolist() == [[260, 354, 2, 3, 3]]
 
 
 def test_spawned_copy(tokenizer: Any, table: CodeSwitchTable, examples: list[Any], tmp_path: Path) -> None:
@@ -90,14 +116,15 @@ def test_epoch_and_seed(tokenizer: Any, table: CodeSwitchTable, examples: list[A
 def test_input_ids_alone_are_enough(
     tokenizer: Any, table: CodeSwitchTable, examples: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    collate = CodeSwitchCollator(tokenizer, table, ratio=0.5)
+    collate, again = (CodeSwitchCollator(tokenizer, table, ratio=0.5) for _ in range(2))
     kinds: list[Any] = [list, np.array, torch.tensor, lambda row: np.array(row, dtype=np.uint16)]
     bare = [{"input_ids": kinds[n % 4](e["input_ids"])} for n, e in enumerate(examples)]
     with caplog.at_level(logging.WARNING):
         first, second = collate(bare), collate(bare)
     assert caplog.text.count("remove_unused_columns=False") == 1
     assert not equal(first, second)
-    assert equal(first, CodeSwitchCollator(tokenizer, table, ratio=0.5)(bare))
+    assert equal(first, again([{"input_ids": list(row["input_ids"])} for row in bare]))  # whatever holds the ids
+    assert torch.equal(first["input_ids"][0], first["input_ids"][3])  # equal texts
 
 
 def test_length_and_mask(tokenizer: Any, table: CodeSwitchTable, examples: list[Any]) -> None:
@@ -139,51 +166,139 @@ def test_left_padding(zoo: dict[str, Any], table: CodeSwitchTable, examples: lis
         assert torch.equal(left["input_ids"][row, -size:], right["input_ids"][row, :size])
 
 
-def test_packed_rows(tokenizer: Any, table: CodeSwitchTable, texts: list[str]) -> None:
-    """Documents keep their own positions, counted after switching."""
-    documents = tokenizer(["A dog.", *texts[:2], "the old house"], add_special_tokens=False)["input_ids"]
-    packed = {
+@pytest.fixture(scope="module")
+def documents(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    return tokenizer(["A dog.", *texts[:2], "the old house"], add_special_tokens=False)["input_ids"]
+
+
+def packed(documents: list[list[int]], number: int, first: int = 0) -> dict[str, Any]:
+    """Documents one after the other; the first one begins at position `first`."""
+    starts = [first] + [0] * len(documents)
+    return {
         "input_ids": list(chain(*documents)),
-        "position_ids": list(chain(*(range(len(document)) for document in documents))),
-        "example": 1,
+        "position_ids": list(
+            chain(*(range(start, start + len(document)) for start, document in zip(starts, documents)))
+        ),
+        "example": number,
     }
-    for max_length in (None, 40):
-        batch = CodeSwitchCollator(tokenizer, table, ratio=1.0, max_length=max_length)([packed])
-        positions, ids = batch["position_ids"][0], batch["input_ids"][0]
-        borders = [*torch.nonzero(positions == 0).flatten().tolist(), len(ids)]
-        parts = [tokenizer.decode(ids[start:stop]) for start, stop in pairwise(borders)]
-        assert parts[0].startswith("A ")
-        assert parts[0].endswith(".")
-        assert parts[1].split()[1] in ("Haus", "Gebäude", "房子", "البيت", "дом")
-        assert positions.tolist() == list(chain(*(range(b - a) for a, b in pairwise(borders))))
-    assert len(ids) <= 40
 
 
-def test_in_hf_trainer(tokenizer: Any, table: CodeSwitchTable, examples: list[Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("max_length", [None, 40])
+def test_packed_rows(tokenizer: Any, table: CodeSwitchTable, documents: list[list[int]], max_length: int) -> None:
+    """Documents keep their own positions, counted after switching, and no document predicts the next."""
+    batch = CodeSwitchCollator(tokenizer, table, ratio=1.0, max_length=max_length)([packed(documents, 1)])
+    assert set(batch) == {"input_ids", "labels", "position_ids"}
+    positions, ids, labels = (batch[name][0] for name in ("position_ids", "input_ids", "labels"))
+    starts = torch.nonzero(positions == 0).flatten().tolist()
+    borders = [*starts, len(ids)]
+    parts = [tokenizer.decode(ids[start:stop]) for start, stop in pairwise(borders)]
+    assert parts[0].startswith("A ")
+    assert parts[0].endswith(".")
+    assert parts[1].split()[1] in ("Haus", "Gebäude", "房子", "البيت", "дом")
+    assert positions.tolist() == list(chain(*(range(b - a) for a, b in pairwise(borders))))
+    assert (labels[starts] == -100).all()
+    assert len(ids) <= (max_length or len(ids))
+
+
+def test_packed_documents_stay_apart_in_a_model(
+    zoo: dict[str, Any], table: CodeSwitchTable, documents: list[list[int]]
+) -> None:
+    """Each document of a padded batch of packed rows gets the logits that it gets alone."""
+    tokenizer = copy.deepcopy(zoo[NAME])
+    for tokenizer.padding_side in ("right", "left"):
+        model = tiny_model(tokenizer)
+        collate = CodeSwitchCollator(tokenizer, table, ratio=0.7, seed=3, pad_to_multiple_of=8)
+        batch = collate([packed(documents, 1), packed(documents[:2], 2, first=5)])
+        with torch.no_grad():
+            logits = model(**batch, use_cache=False).logits  # a cache stops transformers from finding documents
+        for row, n_documents in enumerate((4, 2)):
+            ids, positions = batch["input_ids"][row], batch["position_ids"][row]
+            tokens = torch.nonzero(ids != tokenizer.pad_token_id).flatten()
+            breaks = torch.nonzero(torch.diff(positions[tokens]) != 1).flatten() + 1
+            pieces = torch.tensor_split(tokens, breaks)
+            assert len(pieces) == n_documents
+            assert positions[pieces[0][0]] == (0, 5)[row]
+            for piece in pieces:
+                with torch.no_grad():
+                    alone = model(ids[piece][None], position_ids=positions[piece][None]).logits[0]
+                assert torch.allclose(logits[row, piece], alone, atol=1e-5)  # float32, other order of sums
+
+
+def test_padding_free_batches(tokenizer: Any, table: CodeSwitchTable, examples: list[Any]) -> None:
+    """Switched rows go on into transformers' flattening collator, as docs/collator.md shows."""
+    batch = CodeSwitchCollator(tokenizer, table, ratio=0.5)(examples)
+    kept = batch["attention_mask"].bool()
+    rows = [{"input_ids": i[k], "labels": x[k]} for i, x, k in zip(batch["input_ids"], batch["labels"], kept)]
+    flat = DataCollatorWithFlattening(return_flash_attn_kwargs=True)(rows)
+    assert torch.equal(flat["input_ids"][0], batch["input_ids"][kept])
+    assert flat["cu_seq_lens_q"].tolist() == [0, *batch["attention_mask"].sum(1).cumsum(0).tolist()]
+    flattened = CodeSwitchCollator(tokenizer, table, ratio=0.0)(
+        [{"input_ids": flat["input_ids"][0], "labels": flat["labels"][0], "position_ids": flat["position_ids"][0]}]
+    )
+    assert equal(flattened, {name: flat[name] for name in flattened})
+
+
+def tiny_model(tokenizer: Any) -> LlamaForCausalLM:
+    torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
     )
-    torch.manual_seed(0)
-    trainer = Trainer(
-        LlamaForCausalLM(config),
+    return LlamaForCausalLM(config).eval()
+
+
+def test_hf_trainer_divides_by_the_labels_that_count(
+    tokenizer: Any, table: CodeSwitchTable, examples: list[Any], tmp_path: Path
+) -> None:
+    """`num_items_in_batch` is the number of labels after the shift, over all micro-batches of a step."""
+    counts = []
+
+    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
+        counts.append((int((labels[:, 1:] != -100).sum()), int(num_items_in_batch)))
+        return outputs.logits.sum()
+
+    Trainer(
+        tiny_model(tokenizer),
         TrainingArguments(
-            output_dir=str(tmp_path), max_steps=2, per_device_train_batch_size=4, report_to=[], use_cpu=True,
-            disable_tqdm=True, save_strategy="no", dataloader_pin_memory=False,
+            output_dir=str(tmp_path), max_steps=1, per_device_train_batch_size=2, gradient_accumulation_steps=3,
+            report_to=[], use_cpu=True, disable_tqdm=True, save_strategy="no", dataloader_pin_memory=False,
         ),
         train_dataset=[{"input_ids": example["input_ids"]} for example in examples],  # type: ignore[arg-type]
-        data_collator=CodeSwitchCollator(tokenizer, table, ratio=0.2),
-    )  # fmt: skip
-    assert np.isfinite(trainer.train().training_loss)
-    assert trainer.state.global_step == 2
+        data_collator=CodeSwitchCollator(tokenizer, table, ratio=0.5),
+        compute_loss_func=loss,
+    ).train()  # fmt: skip
+    assert [total for _, total in counts] == [sum(own for own, _ in counts)] * 3
+
+
+def test_ratio_is_kept_and_checked(tokenizer: Any, table: CodeSwitchTable, examples: list[Any]) -> None:
+    collate = CodeSwitchCollator(tokenizer, table, {"de": 0.4, "zh": 0.2}, return_switch_mask=True)
+    assert collate.ratio == {"de": 0.4, "zh": 0.2, "ar": 0.0, "ru": 0.0}
+    assert collate(examples)["switch_mask"].any()
+    collate.ratio = 0.25
+    assert collate.ratio == 0.25
+    of_rows = collate([example | {"ratio": n % 2} for n, example in enumerate(examples)])["switch_mask"]
+    assert not of_rows[::2].any()
+    assert of_rows[1::2].any(dim=1).all()
 
 
 def test_mistakes_are_told(zoo: dict[str, Any], tokenizer: Any, table: CodeSwitchTable) -> None:
     collate = CodeSwitchCollator(tokenizer, table)
-    with pytest.raises(PrealignError, match="needs examples with `input_ids`"):
-        collate([{"text": "a dog"}])
-    with pytest.raises(PrealignError, match="one row of integers"):
-        collate([{"input_ids": [[1, 2], [3, 4]]}])
+    ids = {"input_ids": [4, 5, 6]}
+    for message, examples in {
+        "needs examples with `input_ids`": [{"text": "a dog"}],
+        "one row of integers": [{"input_ids": [[1, 2], [3, 4]]}],
+        "zeros at the ends only": [ids | {"attention_mask": [1, 0, 1]}],
+        "as long as its input_ids": [ids | {"attention_mask": [1, 1]}],
+        "`example` must hold whole numbers": [ids | {"example": "first"}],
+        "Rows and their labels differ": [ids | {"labels": [4]}],
+    }.items():
+        with pytest.raises(PrealignError, match=message):
+            collate(examples)
     with pytest.raises(PrealignError, match="compiled for another tokenizer"):
         CodeSwitchCollator(zoo["byte-level"], table)
-    with pytest.raises(PrealignError, match="ratio"):
-        CodeSwitchCollator(tokenizer, table, ratio=5)([{"input_ids": [4, 5], "example": 1}])
+    with pytest.raises(PrealignError, match="`ratio` must lie between 0 and 1; got 5"):
+        CodeSwitchCollator(tokenizer, table, ratio=5)
+    with pytest.raises(PrealignError, match="`ratio` names fr, but the switching table translates into de, zh, ar, ru"):
+        CodeSwitchCollator(tokenizer, table, ratio={"fr": 0.1})
+    collate.ratio = {"de": 0.1}
+    with pytest.raises(PrealignError, match="own ratio is one number"):
+        collate([ids | {"ratio": 0.0}])

@@ -89,18 +89,50 @@ def test_input_only(case: str, tokenizer: Any) -> None:
     assert switched(tokenizer, language, entry, text) == (inputs.split(), predictions.split())
 
 
-@pytest.mark.parametrize(
-    ("labels", "predictions"),
-    [
-        ("input_only", "▁ho - ▁is ▁old -"),
-        ("both", "▁H aus ▁is ▁old -"),
-        ("inputs_before_masking", "▁H aus ▁is ▁old -"),
-        ("none", "- - ▁is ▁old -"),
-    ],
-)
-def test_other_labels(labels: str, predictions: str, tokenizer: Any) -> None:
-    found = switched(tokenizer, "en", ("house", "Haus"), "The house is old", labels=labels)
-    assert found == (["▁The", "▁H", "aus", "▁is", "▁old"], predictions.split())
+# (entry, text, input) -> what has to be predicted from each position of the input, by rule
+RULES = {
+    "English": (
+        "en", ("house", "Haus"), "The house is old",
+        "▁The ▁H  aus ▁is  ▁old", {
+            "input_only": "▁ho - ▁is ▁old -",
+            "both": "▁H aus ▁is ▁old -",
+            "none": "- - ▁is ▁old -",
+        },
+    ),
+    "Arabic": (
+        "ar", ("البيت", "house"), "قديم البيت قديم",
+        "▁قديم ▁ho use ▁قديم", {
+            "input_only": "▁البي - ▁قديم -",
+            "both": "▁ho use ▁قديم -",
+            "none": "- - ▁قديم -",
+        },
+    ),
+    "Chinese": (
+        "zh", ("中国", "Haus"), "我爱中国,河",
+        "▁ 我 爱 H aus , 河", {
+            "input_only": "我 爱 中国 - , 河 -",
+            "both": "我 爱 H aus , 河 -",
+            "none": "我 爱 - - , 河 -",
+        },
+    ),
+    "Thai": (
+        "th", ("บ้าน", "cat"), "แมวบ้านเก่า",
+        "▁ แมว cat เก่า", {
+            "input_only": "แมว บ้าน เก่า -",
+            "both": "แมว cat เก่า -",
+            "none": "แมว - เก่า -",
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("script", RULES)
+@pytest.mark.parametrize("labels", ["input_only", "both", "none", "inputs_before_masking"])
+def test_rules(labels: str, script: str, tokenizer: Any) -> None:
+    """A masked LM masks the switched ids afterwards, so that it is given what `both` gives."""
+    language, entry, text, inputs, rules = RULES[script]
+    predictions = rules["both" if labels == "inputs_before_masking" else labels]
+    assert switched(tokenizer, language, entry, text, labels=labels) == (inputs.split(), predictions.split())
 
 
 @pytest.mark.parametrize("labels", ["input_only", "both", "none"])

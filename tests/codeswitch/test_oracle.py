@@ -4,6 +4,8 @@ rows."""
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from prealign.codeswitch.switch import switch_rows
 from prealign.codeswitch.table import CodeSwitchTable
 from prealign.codeswitch.vocabulary import read_vocabulary
 
-ROWS_PER_TOKENIZER = 750
+ROWS_PER_TOKENIZER = 250
 NAMES = [
     "byte-level", "byte-level-glueing", "metaspace-bpe", "unigram", "wordpiece", "wordpiece-uncased", "clone",
 ]  # fmt: skip
@@ -75,7 +77,7 @@ class Oracle:
         if place in (0, len(row)):
             return True
         if not self.vocabulary.has_spaces:
-            return not self.vocabulary.begins[row[place]]
+            return not self.vocabulary.joins[row[place - 1]] & self.vocabulary.begins[row[place]]
         unknown = self.vocabulary.surfaces.index(b"")
         if unknown in row[place - 1 : place + 1]:
             left, right = row[place - 1], row[place]
@@ -87,35 +89,72 @@ class Oracle:
         right = next((text for n in range(1, 5) if (text := decoded(after[:n])) is not None), None)
         joins = characters.JOINS_ALL if left is None else characters.JOINS[characters.class_of(left)]
         begins = characters.BEGINS_UNKNOWN if right is None else characters.BEGINS[characters.class_of(right)]
+        if self.vocabulary.surfaces[row[place - 1]].endswith(b".."):
+            joins = characters.JOINS_NOTHING
+        own = decoded(self.vocabulary.surfaces[row[place]])
+        if own and own[0] == "." and own[1:2].isalnum():
+            begins = characters.BEGINS_LETTER
         return not joins & begins
 
-    def switch(self, row: list[int], key: int, ratio: float, length: int | None) -> tuple[list[int], list[int]]:
+    def decisions(self, key: int, ratio: float, run: int) -> Iterator[bool]:
+        """Yes or no for one eligible word after the other: gaps with the chances of a coin thrown for each run."""
+        place = 0
+        while True:
+            draw, share = int(draws.bits(key, np.array([place]))[0] >> 11), 1.0
+            place += 1
+            for _ in range(64):
+                share *= 1.0 - ratio
+                yes = draw >= int(share * 2.0**53)
+                yield from [yes] * run
+                if yes:
+                    break
+
+    def choice(self, key: int, word: int, original: list[int], ratios: dict[str, float]) -> tuple[int, ...] | None:
+        """The translation of the row's word number `word`; None where its language was drawn and it has none."""
+        found = self.keys[tuple(original)]
+        draw = draws.uniforms(key, np.array([(1 << 62) + word]))[0]
+        if ratios:
+            share = draws.uniforms(key, np.array([(2 << 62) + word], dtype=np.uint64))[0] * sum(ratios.values())
+            language = list(ratios)[int((share >= np.cumsum(list(ratios.values()))).sum())]
+            found = [item for item in found if item[1] == language]
+            draw *= sum(p for p, _, _ in found)
+        sums = np.cumsum([p for p, _, _ in found])
+        return found[min(int((draw >= sums).sum()), len(found) - 1)][2] if found else None
+
+    def switch(
+        self,
+        row: list[int],
+        key: int,
+        ratio: float | dict[str, float],
+        length: int | None = None,
+        run: int = 1,
+        documents: list[int] | None = None,
+    ) -> tuple[list[int], list[int]]:
         ids: list[int] = []
         labels: list[int] = []
-        place = word = 0
-        while place < len(row) and (length is None or len(ids) < length):
-            ends = [
-                end for end in range(min(len(row), place + MAX_TOKENS), place, -1) if tuple(row[place:end]) in self.keys
-            ]
-            ends = [end for end in ends if self.is_border(row, end)] if self.is_border(row, place) else []
-            if not ends:
-                ids.append(row[place])
-                labels.append(row[place])
-                place += 1
-                continue
-            original = row[place : ends[0]]
-            new, new_labels = original, original
-            if draws.uniforms(key, np.array([2 * word]))[0] < ratio:
-                found = self.keys[tuple(original)]
-                draw = draws.uniforms(key, np.array([2 * word + 1]))[0]
-                sums = np.cumsum([p for p, _, _ in found])
-                chosen = found[min(int((draw >= sums).sum()), len(found) - 1)][2]
-                if length is None or len(ids) + len(chosen) <= length:
+        word = 0
+        ratios = ratio if isinstance(ratio, dict) else {}
+        decisions = self.decisions(key, sum(ratios.values()) if isinstance(ratio, dict) else ratio, run)
+        borders = [*(documents or [0]), len(row)]
+        for text in [row[start:stop] for start, stop in pairwise(borders)]:
+            place = 0
+            while place < len(text) and (length is None or len(ids) < length):
+                ends = range(min(len(text), place + MAX_TOKENS), place, -1)
+                ends = [end for end in ends if tuple(text[place:end]) in self.keys and self.is_border(text, end)]
+                if not ends or not self.is_border(text, place):
+                    ids.append(text[place])
+                    labels.append(text[place])
+                    place += 1
+                    continue
+                original = text[place : ends[0]]
+                new, new_labels = original, original
+                chosen = self.choice(key, word, original, ratios) if next(decisions) else None
+                if chosen and (length is None or len(ids) + len(chosen) <= length):
                     new, new_labels = list(chosen), [original[0]] + [-100] * (len(chosen) - 1)
-            ids += new
-            labels += new_labels
-            word += 1
-            place = ends[0]
+                ids += new
+                labels += new_labels
+                word += 1
+                place = ends[0]
         return ids[:length], labels[:length]
 
 
@@ -147,13 +186,25 @@ def test_equals_the_plain_version(
     encoded = tokenizer([text + " " + text.upper() for text in texts], add_special_tokens=False)["input_ids"]
     rows = [random_row(rng, len(tokenizer), encoded) for _ in range(ROWS_PER_TOKENIZER)]
     keys = draws.bits(11, len(rows))
-    for length, ratio in ((None, 0.5), (24, 0.8)):
-        done = switch_rows(table, [np.array(row) for row in rows], keys=keys, ratio=ratio, length=length, pad=3)
+    packed = [sorted({0, *rng.sample(range(len(row)), 3)}) for row in rows]
+    by_language = dict(zip(table.target_languages, (0.2, 0.5)))
+    cases: list[dict[str, Any]] = [
+        {"ratio": 0.5},
+        {"ratio": 0.8, "length": 24},
+        {"ratio": 0.01},
+        {"ratio": 0.3, "run": 3},
+        {"ratio": 0.6, "documents": packed},
+        {"ratio": by_language},
+    ]
+    for case in cases:
+        options = case | ({"documents": [np.array(places) for places in packed]} if "documents" in case else {})
+        done = switch_rows(table, [np.array(row) for row in rows], keys=keys, pad=3, **options)
         for number, row in enumerate(rows):
-            ids, labels = oracle.switch(row, int(keys[number]), ratio, length)
+            case_of_row = case | ({"documents": packed[number]} if "documents" in case else {})
+            ids, labels = oracle.switch(row, int(keys[number]), **case_of_row)
             size = int(done.lengths[number])
             assert done.input_ids[number, :size].tolist() == ids, tokenizer.convert_ids_to_tokens(row)
             assert done.labels[number, :size].tolist() == labels
             assert set(done.input_ids[number, size:].tolist()) <= {3}
             assert set(done.labels[number, size:].tolist()) <= {-100}
-        assert done.n_switched > 0.5 * ratio * done.n_eligible
+        assert done.n_switched > 0

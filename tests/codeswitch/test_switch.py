@@ -10,7 +10,6 @@ import pytest
 from prealign import draws
 from prealign.codeswitch import kernel
 from prealign.codeswitch.coverage import coverage
-from prealign.codeswitch.preview import preview
 from prealign.codeswitch.schedule import scheduled_ratio
 from prealign.codeswitch.switch import Switched, switch_rows
 from prealign.codeswitch.table import CodeSwitchTable
@@ -175,20 +174,6 @@ def test_schedule() -> None:
     assert [scheduled_ratio("constant", 0.1, p) for p in (0.0, 0.5, 1.0)] == [0.1, 0.1, 0.1]
     assert [scheduled_ratio("linear", 0.1, p) for p in (0.0, 0.5, 1.0)] == [0.1, 0.05, 0.0]
     assert [scheduled_ratio("steps", 0.1, p) for p in (0.0, 0.3, 0.4, 0.7, 1.0)] == [0.1, 0.1, 0.05, 0.025, 0.025]
-
-
-def test_preview(zoo: dict[str, Any], table: CodeSwitchTable) -> None:
-    encode = zoo["unigram"]
-    row = np.array(encode("A dog and a big city.", add_special_tokens=False)["input_ids"])
-    shown = preview(table, encode, [row], keys=KEYS[:1], ratio=1.0)
-    assert [(s.original, s.language is not None) for s in shown.rows[0]] == [
-        ("A", False), ("dog", True), ("and a big", False), ("city", True), (".", False),
-    ]  # fmt: skip
-    assert shown.rows[0][3].switched == "große Stadt"
-    assert shown.achieved == 1.0
-    assert ("city", "große Stadt", 1) in shown.top_switched
-    done = switch_rows(table, [row], keys=KEYS[:1], ratio=1.0)
-    assert [token for segment in shown.rows[0] for token in segment.token_ids] == done.input_ids[0].tolist()
 
 
 @pytest.mark.parametrize("name", ["unigram", "byte-level", "wordpiece"])

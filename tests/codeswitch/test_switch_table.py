@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ import numpy as np
 import pytest
 
 from prealign import draws
+from prealign.codeswitch.arrays import BLOCKED, SIZE_BITS
+from prealign.codeswitch.compile import _pool
+from prealign.codeswitch.encode import BARE_CONTEXTS, SPACED_CONTEXTS, Encoded, Encoder
 from prealign.codeswitch.report import CompileReport
 from prealign.codeswitch.self_test import check
 from prealign.codeswitch.switch import switch_rows
 from prealign.codeswitch.table import CodeSwitchTable
+from prealign.codeswitch.vocabulary import read_vocabulary
 from prealign.dictionary.dictionary import Dictionary
 from prealign.dictionary.entries import Entry
 from prealign.errors import PrealignError
@@ -49,7 +54,7 @@ def test_report(zoo: dict[str, Any]) -> None:
         "source has digits or code characters": 1,
         "source has no letter": 1,
         "target is empty": 1,
-        "translation cannot be encoded or is too long": 1,
+        "translation is too long": 1,
     }
     assert table.report.translations == {"de": 2}
     assert table.report.sources == 2
@@ -160,3 +165,72 @@ def test_a_tokenizer_that_glues_is_named(zoo: dict[str, Any], caplog: pytest.Log
     assert re.search(r"80\.0%", caplog.text)
     with pytest.raises(PrealignError, match=r"Only 40\.0%.*gluey"):
         check(CompileReport(tokenizer="gluey", self_test={"{} is": (40, 100)}))
+
+
+def test_compiling_much_is_announced(
+    zoo: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prealign.codeswitch.table.MANY_ENTRIES", 2)
+    with caplog.at_level(logging.INFO):
+        CodeSwitchTable.compile([dictionary("de", ("dog", "Hund"))], zoo["unigram"])
+        assert "Compiling" not in caplog.text
+        CodeSwitchTable.compile([dictionary("de", ("dog", "Hund"), ("cat", "Katze"))], zoo["unigram"])
+    assert "Compiling a switching table of 2 entries" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["byte-level", "metaspace-bpe", "unigram", "clone"])
+def test_blocked_keys_give_way_to_entries(zoo: dict[str, Any], name: str) -> None:
+    """`can't` ends in a blocked code, in every place it is met; as an entry of its own it has a real one."""
+    words = [("can", "kann")]
+    blocked = CodeSwitchTable.compile([dictionary("de", *words)], zoo[name])
+    assert (blocked.arrays.codes == BLOCKED).sum() > 0
+    assert switched_text(blocked, zoo[name], "I can, I can't; (can't) can") == "I kann, I can't; (can't) kann"
+    entry = CodeSwitchTable.compile([dictionary("de", *words, ("can't", "kann nicht"))], zoo[name])
+    assert switched_text(entry, zoo[name], "I can, I can't") == "I kann, I kann nicht"
+
+
+@pytest.mark.parametrize("name", ["byte-level", "metaspace-bpe", "unigram", "wordpiece"])
+def test_words_of_a_line_are_cut_like_words_alone(zoo: dict[str, Any], texts: list[str], name: str) -> None:
+    """Many words in one line, neighbours sharing the mark between them, against one line for each."""
+    encoder = Encoder(zoo[name], read_vocabulary(zoo[name]))
+    words = sorted({word for text in texts for word in re.findall(r"\w+", text)} | {"New York", "cafe\u0301", "naïve"})
+    for context in (SPACED_CONTEXTS[0], BARE_CONTEXTS[0]):
+        assert context.is_shared
+        together = encoder.in_context(words, context)
+        assert (together.lengths > 0).mean() > 0.8
+        assert [together.of(place) for place in range(len(words))] == [
+            encoder.in_context([word], context).of(0) for word in words
+        ]
+
+
+def test_a_bare_translation_inside_the_spaced_one_is_kept_once() -> None:
+    def encoded(*words: list[int]) -> Encoded:
+        stops = np.cumsum([len(word) for word in words])
+        return Encoded(np.concatenate(words, dtype=np.int32), np.array([0, *stops[:-1]]), stops)
+
+    bare = encoded([7, 8], [5], [1, 2, 3])
+    spaced = encoded([9, 7, 8], [6], [3])
+    text = np.array([2, 0, 1, 0])
+    pieces, spans = _pool([bare, spaced], text)
+    assert len(pieces) == 5 + 4
+    for row, word in enumerate(text):
+        for span, sequences in zip(spans[row].tolist(), (bare, spaced)):
+            start, size = span >> SIZE_BITS, span & (1 << SIZE_BITS) - 1
+            assert tuple(pieces[start : start + size]) == sequences.of(word)
+
+
+def test_scripts_without_case_share_the_candidates_of_all_forms(zoo: dict[str, Any]) -> None:
+    caseless = CodeSwitchTable.compile([dictionary("zh", ("dog", "狗"))], zoo["unigram"])
+    cased = CodeSwitchTable.compile([dictionary("de", ("dog", "hund"))], zoo["unigram"])
+    assert (len(caseless.arrays.candidates), len(cased.arrays.candidates)) == (1, 3)
+    assert switched_text(caseless, zoo["unigram"], "dog, Dog, DOG").count("狗") == 3
+
+
+def test_a_worker_maps_the_saved_table(tables: dict[str, CodeSwitchTable], tmp_path: Path) -> None:
+    """A loaded table travels as the path of its folder."""
+    tables["unigram"].save(tmp_path / "table")
+    sent = pickle.dumps(CodeSwitchTable.load(tmp_path / "table"))
+    assert len(sent) < 1000
+    assert pickle.loads(sent).fingerprint == tables["unigram"].fingerprint
+    whole = pickle.loads(pickle.dumps(tables["unigram"]))
+    assert all((a == b).all() for a, b in zip(whole.arrays, tables["unigram"].arrays))
