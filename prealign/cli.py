@@ -28,7 +28,8 @@ usage: prealign COMMAND RECIPE [--SECTION.SETTING VALUE ...]
   pretrain    start + store + dictionary -> trained models, one per arm
   eval        models + test sets -> eval/results.json
   report      run folder -> report.html, report.md
-  preview     switched samples of a recipe's running text
+  preview     switched samples of running text, and statistics              (also from flags alone)
+  dictionary  show | coverage | merge | invert | pivot | import | export | check (--help tells more)
   doctor      versions, aligners, devices; what is missing and the line that installs it
 
 After a recipe, --help shows every setting with its meaning and this recipe's value, --dry-run what would happen,
@@ -64,6 +65,14 @@ def run(arguments: list[str]) -> int:
             from prealign.stages.build_dict_flags import build_from_flags
 
             return build_from_flags(rest)
+        if command == "preview" and (not rest or rest[0].startswith("-")):
+            from prealign.stages.preview_flags import preview_from_flags
+
+            return preview_from_flags(rest)
+        if command == "dictionary":
+            from prealign.stages.dictionary_tools import dictionary_tool
+
+            return dictionary_tool(rest or ["--help"])
         if command in RECIPE_COMMANDS:
             return _with_recipe(command, rest)
         raise PrealignError(f"There is no command {command!r}{_nearest(command)}. `prealign --help` lists them.")
@@ -78,7 +87,7 @@ def run(arguments: list[str]) -> int:
 def _nearest(command: str) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(command, (*RECIPE_COMMANDS, "doctor"), n=1)
+    near = get_close_matches(command, (*RECIPE_COMMANDS, "dictionary", "doctor"), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -97,6 +106,10 @@ def _with_recipe(command: str, rest: list[str]) -> int:
 
         print(describe(recipe, command))
         return 0
+    if command == "preview":
+        from prealign.stages.preview import View, preview_recipe
+
+        return preview_recipe(recipe, View(options.samples, options.tokens, options.html))
     from prealign.stages.run import run as run_stages
 
     return run_stages(recipe, options.fresh, only=None if command == "run" else command, named=rest[0])
@@ -109,9 +122,14 @@ def _options(command: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be read, written and how much; do nothing"
     )
-    parser.add_argument(
-        "--fresh", action="append", default=[], choices=list(FOLLOWERS), metavar="STAGE",
-        help=f"make a stage again, and what was made from it; one of {', '.join(FOLLOWERS)}",
-    )  # fmt: skip
+    if command == "preview":
+        parser.add_argument("--samples", type=int, default=8, help="rows of text to show")
+        parser.add_argument("--tokens", action="store_true", help="show ids and labels around every switched word")
+        parser.add_argument("--html", type=Path, metavar="PAGE", help="also write everything as one page")
+    else:
+        parser.add_argument(
+            "--fresh", action="append", default=[], choices=list(FOLLOWERS), metavar="STAGE",
+            help=f"make a stage again, and what was made from it; one of {', '.join(FOLLOWERS)}",
+        )  # fmt: skip
     parser.add_argument("--verbose", action="store_true", help="more messages")
     return parser

@@ -72,12 +72,12 @@ def write_report(
                     png.write_png(chart, temporary / f"{group['name']}-{number}.png")
     else:
         log.info("no PNG figures: matplotlib is not installed (pip install 'prealign[report]')")
-    files.write_text(folder / "report.md", _render("page.md.j2", content))
-    files.write_text(folder / "report.html", _render("page.html.j2", content))
+    files.write_text(folder / "report.md", render("page.md.j2", content))
+    files.write_text(folder / "report.html", render("page.html.j2", content))
     log.info("report: %s", folder / "report.html")
 
 
-def _render(template: str, content: Mapping[str, Any]) -> str:
+def render(template: str, content: Mapping[str, Any]) -> str:
     """Fill a template; in HTML every text is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

@@ -23,10 +23,8 @@ def run(recipe: Recipe, fresh: list[str], *, only: str | None = None, named: str
         named: the recipe as the user gave it, for the line that tells how to go on.
     """
     layout = Layout(recipe)
-    if launched_as_group() and only not in ("init", "pretrain"):
-        raise PrealignError(
-            "Only `prealign init` and `prealign pretrain` run under torchrun or srun; start this one plainly."
-        )
+    if only not in ("init", "pretrain"):
+        refuse_group()
     if launched_as_group() and fresh:
         raise PrealignError(
             "--fresh removes folders, which several processes would do at once; run it without a launcher."
@@ -47,7 +45,7 @@ def run(recipe: Recipe, fresh: list[str], *, only: str | None = None, named: str
             prepare.make_tokenizer(recipe)
         if only in (None, "prepare"):
             prepare.make_store(recipe)
-    if only in (None, "init", "pretrain", "eval", "report", "preview"):
+    if only in (None, "init", "pretrain", "eval", "report"):
         return _with_models(recipe, only, named)
     return 0
 
@@ -58,12 +56,19 @@ def launched_as_group() -> bool:
     return int(os.environ.get("WORLD_SIZE", tasks)) > 1
 
 
+def refuse_group() -> None:
+    """Stop a command that several processes would do at once."""
+    if launched_as_group():
+        raise PrealignError(
+            "Only `prealign init` and `prealign pretrain` run under torchrun or srun; start this one plainly."
+        )
+
+
 def _with_models(recipe: Recipe, only: str | None, named: str) -> int:
     """The stages that need torch, which is imported here for the first time."""
     from prealign.stages.evaluate import run_eval
     from prealign.stages.init import run_init
     from prealign.stages.pretrain import run_pretrain
-    from prealign.stages.preview import run_preview
     from prealign.stages.report import run_report
     from prealign.stages.training import Materials, Stopped
     from prealign.train.parallel import process_group
@@ -83,6 +88,4 @@ def _with_models(recipe: Recipe, only: str | None, named: str) -> int:
         run_eval(materials)
     if only in (None, "report"):
         run_report(materials)
-    if only == "preview":
-        run_preview(materials)
     return 0

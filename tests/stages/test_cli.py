@@ -21,7 +21,9 @@ print(*({{"torch", "transformers"}} & set(sys.modules)), file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["build-dict", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["build-dict", "--help"], ["preview", "--help"]]
+)
 def test_help_answers_without_loading_torch(arguments):
     program = [sys.executable, "-c", IMPORTED.format(arguments=arguments)]
     done = subprocess.run(program, capture_output=True, text=True)

@@ -103,11 +103,3 @@ assert not any(name.startswith("prealign") for name in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_preview_shows_switched_words_and_the_achieved_rate(finished_run, command):
-    folder, _ = finished_run
-    shown = command("preview", str(folder / "recipe.yaml"))
-    assert shown.returncode == 0, shown.stderr
-    assert "asked 30.0%" in shown.stdout
-    assert "[" in shown.stdout

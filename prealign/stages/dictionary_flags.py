@@ -1,0 +1,123 @@
+"""The flags of `prealign dictionary`: one class per sub-command.
+
+`--help` is made from them, so this module loads nothing but the command-line parser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, subcommand
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Languages:
+    source: str = ""
+    """BCP 47 code of the source language, where neither card nor file name ("muse.en-de.txt") tells it."""
+    target: str = ""
+    """BCP 47 code of the target language."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OneDictionary(_Languages):
+    dictionary: Positional[Path]
+    """Folder, or a file in any format that can be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show(_OneDictionary):
+    """What a dictionary is: its card, its sizes, its most frequent entries, or the entries of given words."""
+
+    words: Positional[tuple[str, ...]] = ()
+    """Source words to look up, without regard to case; put several-word entries in quotes."""
+    top: int = 10
+    """Entries to show when no words are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage(_OneDictionary):
+    """How much of a text a dictionary covers: share of running words, by frequency, and the top missing words."""
+
+    text: Path
+    """Running text: .txt (a document per line) or .jsonl (a "text" field), compressed or not."""
+    language: str = ""
+    """Language of the text, one of the dictionary's two; none: its source language."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge(_Languages):
+    """The union of dictionaries of the same two languages; the first have the say in spelling."""
+
+    dictionaries: Positional[tuple[Path, ...]]
+    """Two or more folders or files."""
+    output: Path
+    """Folder to write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invert(_OneDictionary):
+    """Turn a dictionary around: en-de gives de-en."""
+
+    output: Path
+    """Folder to write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pivot:
+    """A dictionary by way of a third language: en-de and en-fr give de-fr."""
+
+    first: Positional[Path]
+    """Dictionary from or to the language passed by; its other language is the new source."""
+    second: Positional[Path]
+    """Dictionary from or to the language passed by; its other language is the new target."""
+    output: Path
+    """Folder to write."""
+    min_probability: float = 0.05
+    """An entry is kept when p(target | source) and p(source | target) both reach this."""
+    top_k: int = 4
+    """At most this many translations of a word are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import(_Languages):
+    """Turn a file of another tool into a dictionary folder."""
+
+    file: Positional[Path]
+    """.tsv, .txt (MUSE), .csv, .jsonl, .parquet or Moses's .f2e or .e2f; compressed or not."""
+    output: Path
+    """Folder to write."""
+    licence: str = ""
+    """Licence and attribution of the file, for the card."""
+    min_probability: float = 0.0
+    """An entry is kept when p(target | source) and p(source | target) both reach this."""
+    top_k: int | None = None
+    """At most this many translations of a word are kept; none: all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(_OneDictionary):
+    """Write a dictionary to a file for other tools."""
+
+    file: Positional[Path]
+    """File to write; of Moses's two tables name one, both are written."""
+    format: Literal["tsv", "muse", "csv", "jsonl", "words", "moses-lex", "parquet"] | None = None
+    """None: as the suffix tells, .txt being MUSE's; words is JSONL with {"words": "bank $ Bank $ Ufer"}."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check(_OneDictionary):
+    """Everything that looks wrong with a dictionary; exit code 1 if there are errors, 0 if only remarks."""
+
+
+Flags = (
+    Annotated[Show, subcommand("show")]
+    | Annotated[Coverage, subcommand("coverage")]
+    | Annotated[Merge, subcommand("merge")]
+    | Annotated[Invert, subcommand("invert")]
+    | Annotated[Pivot, subcommand("pivot")]
+    | Annotated[Import, subcommand("import")]
+    | Annotated[Export, subcommand("export")]
+    | Annotated[Check, subcommand("check")]
+)
