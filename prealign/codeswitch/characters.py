@@ -138,7 +138,7 @@ def is_border(before: str, after: str) -> bool:
 
 def has_letter(text: str) -> bool:
     """Whether the text has a letter at all; what has none is no word."""
-    return text.isalpha() or any(character.isalpha() for character in text)
+    return text.isalpha() or any(map(str.isalpha, text))
 
 
 def is_code_character(character: str) -> bool:
@@ -148,4 +148,9 @@ def is_code_character(character: str) -> bool:
 
 def is_code_like(text: str) -> bool:
     """Whether the text holds a digit, an underscore, @ or a backslash: such things are never switched."""
-    return not text.isalpha() and any(is_code_character(c) or unicodedata.category(c) in ("Nd", "No") for c in text)
+    return not text.isalpha() and any(map(_is_code_or_digit, text))
+
+
+@cache
+def _is_code_or_digit(character: str) -> bool:
+    return is_code_character(character) or unicodedata.category(character) in ("Nd", "No")

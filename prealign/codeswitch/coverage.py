@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,49 +16,17 @@ from prealign.codeswitch.switch import flatten
 from prealign.codeswitch.table import CodeSwitchTable
 from prealign.codeswitch.vocabulary import FastTokenizer, Vocabulary, read_vocabulary
 from prealign.corpora.words import Segmenter
+from prealign.dictionary.coverage import Coverage
 
-BANDS = (100, 1_000, 10_000)
-TOP_MISSING = 20
 UNSPACED_CLASSES = {UNSPACED, UNSPACED_MARK, LEADING}
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """What a table covers of a text; words are folded, and only those with a letter count."""
-
-    running_words: int
-    covered: int
-    """Running words that are eligible, in whole or as part of a longer entry; one that is only partly covered
-    (an entry 水 in the word 喝水) is not."""
-    by_band: dict[str, float]
-    """Share covered among the running words of each frequency band ("1-100" holds the 100 most frequent words)."""
-    missing: list[tuple[str, int]]
-    """The most frequent words that are never covered, with their counts."""
-
-    @property
-    def share(self) -> float:
-        return self.covered / max(1, self.running_words)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "running_words": self.running_words,
-            "covered": self.covered,
-            "share": round(self.share, 4),
-            "by_band": {band: round(share, 4) for band, share in self.by_band.items()},
-            "missing": [{"word": word, "count": count} for word, count in self.missing],
-        }
-
-    def __str__(self) -> str:
-        bands = ", ".join(f"{share:.0%} of words {band}" for band, share in self.by_band.items())
-        missing = ", ".join(f"{word} ({count:,})" for word, count in self.missing) or "none"
-        return f"covers {self.share:.1%} of {self.running_words:,} running words ({bands}); top missing: {missing}"
 
 
 def coverage(table: CodeSwitchTable, tokenizer: FastTokenizer, texts: Iterable[str]) -> Coverage:
     """Look up every word of a text sample.
 
     A running word is covered when the tokens of an eligible word begin inside it or reach over it, found by counting
-    bytes; a text that the tokenizer normalises to another length is looked up in its normalised form.
+    bytes; one that is only partly covered (an entry 水 in the word 喝水) is not. A text that the tokenizer normalises
+    to another length is looked up in its normalised form.
     """
     vocabulary = read_vocabulary(tokenizer)
     table.check_tokenizer(tokenizer)
@@ -84,7 +50,7 @@ def coverage(table: CodeSwitchTable, tokenizer: FastTokenizer, texts: Iterable[s
             if any(character.isalpha() for character in word):
                 running[word] += 1
                 covered[word] += int(is_covered[place[start] : place[stop]].all())
-    return _summary(running, covered)
+    return Coverage.of_counts(running, covered)
 
 
 def _surfaces(tokens: list[int], vocabulary: Vocabulary) -> list[bytes]:
@@ -101,14 +67,3 @@ def _surfaces(tokens: list[int], vocabulary: Vocabulary) -> list[bytes]:
         spaced.append(b" " + surface if is_apart and not is_unspaced else surface)
         before = text
     return spaced
-
-
-def _summary(running: Counter[str], covered: Counter[str]) -> Coverage:
-    ranked = running.most_common()
-    by_band: dict[str, float] = {}
-    for low, high in zip((0, *BANDS), (*BANDS, len(ranked))):
-        if band := ranked[low:high]:
-            total = sum(count for _, count in band)
-            by_band[f"{low + 1:,}-{low + len(band):,}"] = sum(covered[word] for word, _ in band) / total
-    missing = [(word, count) for word, count in ranked if not covered[word]][:TOP_MISSING]
-    return Coverage(running.total(), covered.total(), by_band, missing)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from itertools import product
 from typing import Literal
 
@@ -53,10 +54,17 @@ def fold(text: str, language: str) -> str:
 
 def capitalise(word: str, language: str) -> str:
     """The word with its first letter in title case; the rest stays, so that `iPhone` becomes `IPhone`."""
-    for place, character in enumerate(word):  # mostly the first one
+    if has_dotted_i(language):
+        return _first_letter(word, lambda letter: upper(letter, language))
+    if word[:1].isalpha():  # nearly all
+        return word[0].title() + word[1:]
+    return _first_letter(word, str.title)
+
+
+def _first_letter(word: str, change: Callable[[str], str]) -> str:
+    for place, character in enumerate(word):
         if character.isalpha():
-            large = upper(character, language) if has_dotted_i(language) else character.title()
-            return word[:place] + large + word[place + 1 :]
+            return word[:place] + change(character) + word[place + 1 :]
     return word
 
 

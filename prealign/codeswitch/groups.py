@@ -156,16 +156,18 @@ def _usable(
 ) -> dict[str, list[_Item]]:
     """Entries that can be switched, by folded source."""
     items_of: dict[str, list[_Item]] = {}
+    known: dict[str, tuple[str | None, str]] = {}  # the same sources come with every dictionary
     for number, dictionary in enumerate(dictionaries):
         for source, entries in dictionary.by_source().items():
-            reason = _unusable_source(source)
+            if source not in known:
+                known[source] = _unusable_source(source), fold(source, source_language)
+            reason, folded = known[source]
             if by_language[dictionary.target_language] == 0.0:
                 reason = f"weight of {dictionary.target_language} is 0"
             if reason:
                 for entry in entries:
                     drops.add(reason, f"{entry.source} -> {entry.target}")
                 continue
-            folded = fold(source, source_language)
             candidates: list[tuple[str, float]] = []
             for entry in entries:
                 target = entry.target.strip()

@@ -151,7 +151,15 @@ def plan(  # type: ignore[no-untyped-def]
         by_language: [languages], zeros; switched words are counted in it.
     Returns:
         The events, [events, 4]: start and stop in the row, token sequence, candidate.
+    Raises:
+        IndexError: a token that the table does not know.
     """
+    most = np.int64(0)
+    for place in range(tokens.shape[0]):  # as unsigned numbers, so that negative ones are large
+        token = np.int64(np.uint32(tokens[place]))
+        most = token if token > most else most
+    if most >= table.kinds.shape[0]:
+        raise IndexError("token")
     longest = 0
     for row in range(keys.shape[0]):
         longest = max(longest, starts[row + 1] - starts[row])

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prealign.codeswitch import kernel
-from prealign.codeswitch.coverage import Coverage, coverage
+from prealign.codeswitch.coverage import coverage
 from prealign.codeswitch.forms import fold
 from prealign.codeswitch.switch import Candidates, Event, Labels, Switched, switch_rows
 from prealign.codeswitch.table import CodeSwitchTable
 from prealign.codeswitch.token_text import TokenText
 from prealign.codeswitch.vocabulary import FastTokenizer
+from prealign.dictionary.coverage import Coverage
 from prealign.errors import PrealignError
 
 NEIGHBOURS = 2

@@ -6,6 +6,7 @@ Same rows, keys and options give the same result, whoever calls: what is drawn f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -128,7 +129,7 @@ def switch_rows(
     """
     tokens, starts = flatten(rows)
     n_rows = len(starts) - 1
-    _check(table, tokens, n_rows, keys, labels, candidates, document_share, run, length, at_most, out)
+    _check(n_rows, keys, labels, candidates, document_share, run, length, at_most, out)
     flat_labels = tokens[:0]
     if given_labels is not None:
         tokens = tokens.astype(np.int32)
@@ -144,25 +145,32 @@ def switch_rows(
     event_starts = np.empty(n_rows + 1, dtype=np.int64)
     lengths, used, eligible = np.empty((3, n_rows), dtype=np.int64)
     by_language = np.zeros(len(table.target_languages), dtype=np.int64)
-    events = kernel.plan(
-        table.arrays,
-        tokens,
-        starts,
-        borders,
-        border_starts,
-        np.ascontiguousarray(keys, dtype=np.uint64),
-        ratios,
-        language_shares,
-        np.uint64(int(np.ceil(document_share * 2.0**53))),
-        run,
-        CANDIDATES[candidates],
-        length or at_most or 0,
-        event_starts,
-        lengths,
-        used,
-        eligible,
-        by_language,
-    )
+    try:
+        events = kernel.plan(
+            table.arrays,
+            tokens,
+            starts,
+            borders,
+            border_starts,
+            np.ascontiguousarray(keys, dtype=np.uint64),
+            ratios,
+            language_shares,
+            np.uint64(math.ceil(document_share * 2.0**53)),
+            run,
+            CANDIDATES[candidates],
+            length or at_most or 0,
+            event_starts,
+            lengths,
+            used,
+            eligible,
+            by_language,
+        )
+    except IndexError:
+        raise PrealignError(
+            f"Token ids reach from {int(tokens.min())} to {int(tokens.max())}, but the switching table knows ids 0 to "
+            f"{table.vocab_size - 1}. Were the rows made with another tokenizer than the table "
+            f"({table.report.tokenizer})?"
+        ) from None
     width = length if length is not None else -(-int(lengths.max(initial=0)) // multiple_of) * multiple_of
     ids, new_labels = out if out is not None else (np.empty((n_rows, width), dtype=np.int64) for _ in range(2))
     mask = np.empty((n_rows, width) if with_mask else (0, 0), dtype=np.bool_)
@@ -257,8 +265,6 @@ def _events(table: CodeSwitchTable, events: NDArray[np.int64], event_starts: NDA
 
 
 def _check(
-    table: CodeSwitchTable,
-    tokens: NDArray[np.integer],
     n_rows: int,
     keys: NDArray[np.uint64],
     labels: str,
@@ -282,9 +288,3 @@ def _check(
         raise PrealignError(f"Every row needs one key: {n_rows} rows, keys of shape {keys.shape}.")
     if out is not None and (length is None or any(array.shape != (n_rows, length) for array in out)):
         raise PrealignError(f"`out` needs `length`, and two arrays of shape ({n_rows}, length).")
-    if len(tokens) and (tokens.max() >= table.vocab_size or (tokens.dtype.kind == "i" and tokens.min() < 0)):
-        raise PrealignError(
-            f"Token ids reach from {int(tokens.min())} to {int(tokens.max())}, but the switching table knows ids 0 to "
-            f"{table.vocab_size - 1}. Were the rows made with another tokenizer than the table "
-            f"({table.report.tokenizer})?"
-        )
