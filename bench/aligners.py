@@ -26,8 +26,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from prealign.alignment.bitext import SideBuilder
 from prealign.alignment.links import METHODS, format_pharaoh, parse_pharaoh, score_links, symmetrise
+from prealign.alignment.parallel_words import ParallelWords
 from prealign.alignment.statistical import StatisticalAligner, align
 from prealign.corpora.documents import read_lines
 from prealign.corpora.drops import Drops
@@ -41,7 +41,7 @@ THOT_ROUNDS = 5
 
 
 class Gold(NamedTuple):
-    """Gold sentences, already segmented, and the corpora of the same language pair."""
+    """Gold sentences, already segmented, and the corpora of the same language pair, if there are any."""
 
     links: str
     corpora: list[str]
@@ -50,6 +50,9 @@ class Gold(NamedTuple):
 GOLD = {
     "en-fr": Gold("hansards.test", ["newstest.2009-2012", "bible", "multi30k.train", "tatoeba"]),
     "en-ru": Gold("xlwa.test", ["newstest.2012-2016", "bible", "tatoeba"]),
+    "en-it": Gold("xlwa.test", []),
+    "en-nl": Gold("xlwa.test", []),
+    "en-pt": Gold("xlwa.test", []),
     "en-zh": Gold("tsinghua.test", ["newstest.2017-2018", "bible", "tatoeba"]),
 }
 COLUMNS = ("gold", "pairs", "aligner", "CPU s", "wall s", "peak MB", "forward", "backward", *METHODS)
@@ -104,9 +107,9 @@ def write_text(data: Path, language_pair: str, n_pairs: int, folder: Path) -> tu
         corpora = [Corpus(data / "parallel" / f"{name}.{language_pair}.tsv.xz") for name in gold.corpora]
         read = read_pairs(corpora, source_language, target_language, Drops())
         pairs = sorted(read, key=lambda pair: key("bench", pair.source, pair.target))
-        for left, right, _ in pairs[:n_pairs]:
-            source.write(" ".join(segmenters[0].words(left.lower())) + "\n")
-            target.write(" ".join(segmenters[1].words(right.lower())) + "\n")
+        for pair in pairs[:n_pairs]:
+            source.write(" ".join(segmenters[0].words(pair.source.lower())) + "\n")
+            target.write(" ".join(segmenters[1].words(pair.target.lower())) + "\n")
     return sure, possible
 
 
@@ -149,17 +152,11 @@ def _words(folder: Path, name: str) -> Iterator[list[str]]:
 
 
 def _prealign(folder: Path) -> None:
-    sides = []
-    for name in ("source", "target"):
-        builder = SideBuilder()
-        for words in _words(folder, name):
-            builder.add(words)
-        sides.append(builder.side())
-    source, target = sides
-    aligner = StatisticalAligner(source, target)
+    text = ParallelWords.of(zip(_words(folder, "source"), _words(folder, "target"), strict=True))
+    aligner = StatisticalAligner(text)
     aligner.train()
     forward, backward = aligner.directions()
-    for name, side, partners in (("forward", target, forward), ("backward", source, backward)):
+    for name, side, partners in (("forward", text.target, forward), ("backward", text.source, backward)):
         offsets, every = side.offsets.tolist(), partners.tolist()
         with (folder / name).open("w", encoding="utf-8") as file:
             for start, end in pairwise(offsets):

@@ -101,6 +101,11 @@ def _with_recipe(command: str, rest: list[str]) -> int:
     if "--help" in flags or "-h" in flags:
         print(_options(command).format_help())
     recipe = read_recipe(Path(rest[0]), flags)
+    if command != "build-dict" and not recipe.has_text:
+        raise PrealignError(
+            f"{rest[0]}: no language has `text`, so only `prealign build-dict` can use this recipe; name files of "
+            "running text for the others."
+        )
     if options.dry_run:
         from prealign.stages.dry_run import describe
 

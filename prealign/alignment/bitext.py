@@ -29,11 +29,18 @@ class Side:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def ranked_by_frequency(self) -> Side:
-        """The same words with type 0 the most frequent, so that the rows read most lie together in memory."""
-        rank = np.empty(self.n_types, dtype=np.int32)
-        rank[np.argsort(-self.frequencies(), kind="stable")] = np.arange(self.n_types, dtype=np.int32)
-        return Side(rank[self.words], self.offsets, self.n_types)
+    def by_frequency(self) -> NDArray[np.int64]:
+        """[types] the types, the most frequent first."""
+        return np.argsort(-self.frequencies(), kind="stable")
+
+    def renumbered(self, order: NDArray[np.int64]) -> Side:
+        """The same words with type order[k] called k.
+
+        In order of frequency, the rows of the pair table that are read most lie together in memory.
+        """
+        numbers = np.empty(self.n_types, dtype=np.int32)
+        numbers[order] = np.arange(self.n_types, dtype=np.int32)
+        return Side(numbers[self.words], self.offsets, self.n_types)
 
     def frequencies(self) -> NDArray[np.int64]:
         """[types] how often each type occurs."""

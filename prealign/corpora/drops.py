@@ -25,6 +25,12 @@ class Drops:
         if len(samples) < SAMPLES_PER_REASON:
             samples.append(sample[:SAMPLE_LENGTH])
 
+    def extend(self, other: dict[str, Any]) -> None:
+        """Add what `as_dict` told of another."""
+        for reason, item in other.items():
+            self.counts[reason] = self.counts.get(reason, 0) + item["count"]
+            self.samples[reason] = [*self.samples.get(reason, []), *item["samples"]][:SAMPLES_PER_REASON]
+
     def as_dict(self) -> dict[str, Any]:
         """`{reason: {"count": n, "samples": [...]}}`, the most frequent reason first; for manifests."""
         return {reason: {"count": count, "samples": self.samples[reason]} for reason, count in self._by_count()}

@@ -7,13 +7,15 @@ counted by reason and written to the rejects file. For the language made by clon
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from prealign.corpora.clone import clone
-from prealign.corpora.documents import COMPRESSED
+from prealign.corpora.documents import COMPRESSED, byte_lines
 from prealign.corpora.drops import Drops
 from prealign.corpora.fingerprints import Fingerprints
 from prealign.corpora.pair_formats import file_records, moses_records
@@ -33,12 +35,23 @@ CLONE_WORDS = range(3, 61)
 """Sentence lengths, in words, that become clone pairs."""
 
 
+class LinkLine(NamedTuple):
+    """Links between the words of a sentence pair as they stand in a file."""
+
+    text: str
+    path: Path
+    number: int
+    """Line from 1."""
+
+
 class SentencePair(NamedTuple):
     """A sentence, its translation, and how much the links between them count."""
 
     source: str
     target: str
     weight: float = 1.0
+    links: LinkLine | None = None
+    """The links, where the corpus comes with them."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +64,33 @@ class Corpus:
     """The target side, where it is a file of its own."""
     weight: float = 1.0
     """How much a link in this text counts."""
+    links: Path | None = None
+    """File whose line i has the links between the words of pair i."""
 
     @property
     def files(self) -> list[Path]:
-        return [self.path] if self.partner is None else [self.path, self.partner]
+        return [path for path in (self.path, self.partner, self.links) if path is not None]
 
 
-def corpora(paths: Iterable[tuple[Path, float]], source_language: str, target_language: str) -> list[Corpus]:
+def corpora(
+    paths: Iterable[tuple[Path, float]],
+    source_language: str,
+    target_language: str,
+    links: Mapping[Path, Path] | None = None,
+) -> list[Corpus]:
     """The corpora that (path, weight) name, in order; a pair of files once, whether one of them was named or both.
 
     A file whose name ends in one of the two codes, before the ending of its compression, pairs with the file named
     alike with the other code: corpus.en.gz with corpus.de.gz.
+
+    Args:
+        links: for the paths that have one, the file of the links between the words of their pairs.
     """
+    of_path = links or {}
     found: dict[tuple[Path, Path | None], Corpus] = {}
     for path, weight in paths:
         sides = _sides(path, source_language, target_language)
-        found.setdefault(sides, Corpus(*sides, weight))
+        found.setdefault(sides, Corpus(*sides, weight, of_path.get(path)))
     return list(found.values())
 
 
@@ -77,6 +101,7 @@ def read_pairs(
     drops: Drops,
     rejects: Path | None = None,
     strict: bool = False,
+    shard: tuple[int, int] | None = None,
 ) -> Iterator[SentencePair]:
     """Yield clean sentence pairs: NFC, stripped, each once, with the weight of the corpus where it stands first.
 
@@ -87,8 +112,11 @@ def read_pairs(
         drops: receives what was left out, by reason.
         rejects: file that shows what was left out, up to 10,000 pairs per reason; appears when all is read.
         strict: refuse the corpora, after the last of them, if anything was left out.
+        shard: (i, n) reads the i-th of n parts, from 1 on. The source sentence decides which part a pair belongs to, so
+            that duplicates meet, and all parts together yield what the whole does.
     Raises:
-        PrealignError: a file is missing, damaged or of no known format; two files have unequal line counts; `strict`.
+        PrealignError: a file is missing, damaged or of no known format; two files have unequal line counts, or a corpus
+            and its links; `strict`.
     """
     checks = ScriptCheck(source_language), ScriptCheck(target_language)
     seen = Fingerprints()
@@ -99,16 +127,18 @@ def read_pairs(
                 records = file_records(corpus.path, source_language, target_language)
             else:
                 records = moses_records(corpus.path, corpus.partner)
-            for record in records:
+            for record, links in _with_links(records, corpus):
                 source = unicodedata.normalize("NFC", record.source).strip()
                 target = unicodedata.normalize("NFC", record.target).strip()
+                if shard is not None and crc32(source.encode(errors="surrogatepass")) % shard[1] != shard[0] - 1:
+                    continue
                 reason = record.fault or _fault(source, target, checks)
                 if not reason and not seen.add(f"{source}\0{target}".encode()):
                     reason = "duplicate pairs"
                 if reason:
                     left_out.add(reason, corpus.path, record)
                 else:
-                    yield SentencePair(source, target, corpus.weight)
+                    yield SentencePair(source, target, corpus.weight, links)
     if strict and left_out.first:
         where = f" {rejects} shows them." if rejects is not None else ""
         raise PrealignError(
@@ -129,6 +159,24 @@ def clone_pairs(documents: Iterable[str], limit: int) -> Iterator[SentencePair]:
             if sentence not in seen and len(segmenter.words(sentence)) in CLONE_WORDS:
                 seen.add(sentence)
                 yield SentencePair(sentence, clone(sentence))
+
+
+def _with_links(records: Iterable[Record], corpus: Corpus) -> Iterator[tuple[Record, LinkLine | None]]:
+    """Each record with its line of links, which goes where the record goes."""
+    if corpus.links is None:
+        for record in records:
+            yield record, None
+        return
+    number = 0
+    for found, line in zip_longest(records, byte_lines(corpus.links)):
+        if found is None or line is None:
+            goes_on, ends = (corpus.links, corpus.path) if found is None else (corpus.path, corpus.links)
+            raise PrealignError(
+                f"{goes_on} goes on where {ends} ends, after {number:,} pairs; line i of the links must belong to pair "
+                "i of the corpus."
+            )
+        number, links = line
+        yield found, LinkLine(links.decode("utf-8", errors="backslashreplace"), corpus.links, number)
 
 
 class _LeftOut:

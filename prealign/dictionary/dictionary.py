@@ -50,13 +50,7 @@ class Dictionary:
         Raises:
             PrealignError: missing or faulty file (with its line), or languages unknown or contradicted.
         """
-        card: dict[str, Any] = {}
-        table = path
-        if path.is_dir():
-            card = files.read_json(path / CARD)
-            table = path / ENTRIES
-        elif path.name == ENTRIES and path.with_name(CARD).is_file():
-            card = files.read_json(path.with_name(CARD))
+        table, card = table_and_card(path)
         in_name = languages_in_name(path)
         languages = []
         for key, given, named in (
@@ -73,7 +67,7 @@ class Dictionary:
                     'file like "name.en-de.txt".'
                 )
             languages.append(language)
-        return cls(languages[0], languages[1], read_entries(table), card)
+        return cls(languages[0], languages[1], read_entries(table, *languages), card)
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[str, str]], source_language: str, target_language: str) -> Dictionary:
@@ -90,9 +84,22 @@ class Dictionary:
         }
         with files.whole(folder) as temporary:
             temporary.mkdir()
-            lines = ["\t".join(HEADER), *(_line(entry) for entry in self.entries)]
-            files.write_text(temporary / ENTRIES, "\n".join(lines) + "\n")
+            files.write_text(temporary / ENTRIES, self.table())
             files.write_json(temporary / CARD, card | {k: v for k, v in self.card.items() if k not in card})
+
+    def table(self) -> str:
+        """The content of `entries.tsv`.
+
+        Raises:
+            PrealignError: a word holds a tab or line end, so that the table could not be read back.
+        """
+        text = "\n".join(["\t".join(HEADER), *(_line(entry) for entry in self.entries)]) + "\n"
+        if text.count("\n") != len(self) + 1 or text.count("\t") != (len(self) + 1) * (len(HEADER) - 1):
+            faulty = next(e for e in self.entries if not {"\t", "\n"}.isdisjoint(e.source + e.target))
+            raise PrealignError(
+                f"The entry {faulty.source!r}, {faulty.target!r} holds a tab or line end; words may not."
+            )
+        return text
 
     def by_source(self) -> dict[str, list[Entry]]:
         """The entries of every source word, most probable first."""
@@ -114,16 +121,40 @@ class Dictionary:
         trained, held_out = (replace(self, entries=part, card=copy.deepcopy(self.card)) for part in parts)
         return trained, held_out
 
+    def filtered(self, min_probability: float, top_k: int) -> Dictionary:
+        """The entries whose probabilities both reach `min_probability`, at most `top_k` of a source word."""
+        entries: list[Entry] = []
+        for of_one_word in self.by_source().values():
+            likely = [
+                e for e in of_one_word if min(e.p_target_given_source, e.p_source_given_target) >= min_probability
+            ]
+            entries += likely[:top_k]
+        return replace(self, entries=entries, card=copy.deepcopy(self.card))
+
     def inverted(self) -> Dictionary:
         """The dictionary from the target language to the source language."""
-        turned = [
-            Entry(entry.target, entry.source, entry.count, entry.p_source_given_target, entry.p_target_given_source)
-            for entry in self.entries
-        ]
         card = copy.deepcopy(self.card) | {"inverted": not self.card.get("inverted", False)}
         card.pop("source_language", None)
         card.pop("target_language", None)
-        return Dictionary(self.target_language, self.source_language, turned, card)
+        return Dictionary(
+            self.target_language, self.source_language, [entry.inverted() for entry in self.entries], card
+        )
+
+
+def table_and_card(path: Path) -> tuple[Path, dict[str, Any]]:
+    """Of a dictionary folder, or a file: the path of its entries, and its card (empty for a file without one)."""
+    if path.is_dir():
+        table, card_file = path / ENTRIES, path / CARD
+    elif path.name == ENTRIES and path.with_name(CARD).is_file():
+        table, card_file = path, path.with_name(CARD)
+    elif path.exists():
+        return path, {}
+    else:
+        raise PrealignError(f"{path} does not exist.")
+    card = files.read_json(card_file)
+    if not isinstance(card, dict):
+        raise PrealignError(f"{card_file} holds no card: it should be a JSON object that names source_language.")
+    return table, card
 
 
 def _order(entry: Entry) -> tuple[str, float, int, str]:

@@ -20,6 +20,10 @@ class Entry:
     p_target_given_source: float
     p_source_given_target: float
 
+    def inverted(self) -> Entry:
+        """The entry from the target language to the source language."""
+        return Entry(self.target, self.source, self.count, self.p_source_given_target, self.p_target_given_source)
+
 
 def entries_from_counts(counts: Counter[tuple[str, str]]) -> list[Entry]:
     """Entries for counted (source, target) pairs; each probability is the pair's share of its word's count."""

@@ -57,17 +57,24 @@ def against_gold(dictionary: Dictionary, gold: Dictionary) -> dict[str, Any]:
 
     Returns:
         precision_at_1: of the gold words that the dictionary has, the share whose most probable translation is one of
-        gold's; any_right: the share with any translation of gold's; coverage: share of gold's words that the
-        dictionary has; right_at_1: their product, the share of all gold words answered rightly; and the sizes.
+        gold's; any_right: the share with any translation of gold's; right_when_drawn: the mean probability that a
+        translation drawn by p(target | source), as in code-switching, is one of gold's; coverage: share of gold's words
+        that the dictionary has; right_at_1: precision_at_1 times coverage, the share of all gold words answered
+        rightly; and the sizes.
     """
-    answers = _folded_translations(gold)
+    answers = {word: {target for _, target in found} for word, found in _folded_translations(gold).items()}
     ours = _folded_translations(dictionary)
     covered = [word for word in answers if word in ours]
-    first = sum(ours[word][0] in answers[word] for word in covered)
-    any_right = sum(not set(ours[word]).isdisjoint(answers[word]) for word in covered)
+    first = sum(ours[word][0][1] in answers[word] for word in covered)
+    any_right = sum(any(target in answers[word] for _, target in ours[word]) for word in covered)
+    drawn = sum(
+        _share(sum(p for p, target in ours[word] if target in answers[word]), sum(p for p, _ in ours[word]))
+        for word in covered
+    )
     return {
         "precision_at_1": _share(first, len(covered)),
         "any_right": _share(any_right, len(covered)),
+        "right_when_drawn": _share(drawn, len(covered)),
         "coverage": _share(len(covered), len(answers)),
         "right_at_1": _share(first, len(answers)),
         "entries": len(dictionary),
@@ -76,14 +83,14 @@ def against_gold(dictionary: Dictionary, gold: Dictionary) -> dict[str, Any]:
     }
 
 
-def _folded_translations(dictionary: Dictionary) -> dict[str, list[str]]:
-    """Folded source word -> its folded translations, most counted first where several spellings meet."""
+def _folded_translations(dictionary: Dictionary) -> dict[str, list[tuple[float, str]]]:
+    """Folded source word -> p(target | source) and folded target, most probable first, then most counted."""
     grouped: dict[str, list[tuple[float, int, str]]] = {}
     for entry in dictionary.entries:
         folded = fold(entry.source, dictionary.source_language)
         target = fold(entry.target, dictionary.target_language)
         grouped.setdefault(folded, []).append((-entry.p_target_given_source, -entry.count, target))
-    return {word: [target for *_, target in sorted(found)] for word, found in grouped.items()}
+    return {word: [(-minus_p, target) for minus_p, _, target in sorted(found)] for word, found in grouped.items()}
 
 
 def _share(part: float, whole: float) -> float:

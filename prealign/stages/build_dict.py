@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from prealign import __version__
+from prealign.alignment.aligners import Aligner, open_aligner
 from prealign.config.settings import DictionaryPair, DictionarySettings, Recipe
 from prealign.corpora.clone import clone
 from prealign.corpora.drops import Drops
@@ -17,11 +23,15 @@ from prealign.corpora.rejects import PER_REASON, rejects_beside
 from prealign.corpora.sentence_pairs import Corpus, clone_pairs, read_pairs
 from prealign.corpora.words import Segmenter
 from prealign.dictionary.dictionary import Dictionary
-from prealign.dictionary.induce import induce
+from prealign.dictionary.induce import count_in_chunks, from_counts, induce, train_aligner
 from prealign.dictionary.quality import against_mapping
 from prealign.stages.layout import Layout
 
 log = logging.getLogger(__name__)
+
+LINKS = "links"
+MODEL = "aligner"
+"""Folders beside the entries, for what `save_links` and `save_model` keep."""
 
 
 def build_dictionaries(recipe: Recipe) -> None:
@@ -29,29 +39,90 @@ def build_dictionaries(recipe: Recipe) -> None:
     layout = Layout(recipe)
     for pair in recipe.dictionary.pairs:
         stage = layout.dictionary(pair)
-        stage.build(partial(_build, recipe, pair, layout.corpora(pair), rejects_beside(stage.folder)))
+        stage.build(partial(_build, recipe, pair, layout.corpora(pair), rejects_beside(stage.folder), stage.inputs))
 
 
 def from_parallel_text(
-    corpora: list[Corpus], pair: DictionaryPair, settings: DictionarySettings, seed: int, drops: Drops, rejects: Path
+    corpora: list[Corpus],
+    pair: DictionaryPair,
+    settings: DictionarySettings,
+    seed: int,
+    drops: Drops,
+    rejects: Path,
+    beside: Path,
 ) -> Dictionary:
-    """Read the corpora, and make the dictionary of their pairs."""
-    log.info("%s-%s: reading %s", pair.source, pair.target, extent(corpora))
-    pairs = read_pairs(corpora, pair.source, pair.target, drops, rejects, settings.strict)
-    dictionary = induce(pairs, pair.source, pair.target, settings, seed, drops, _segmenters(pair))
+    """Read the corpora, and make the dictionary of their pairs; links and model are kept in `beside` if asked for."""
+    in_chunks = settings.train_sentence_pairs is not None
+    aligner = open_aligner(settings) if in_chunks else _aligner(pair, settings, beside)  # before any long work
+    log.info("%s-%s: reading %s; aligner: %s", pair.source, pair.target, extent(corpora), aligner.name)
+    if in_chunks:
+        dictionary = _in_chunks(corpora, pair, settings, seed, drops, rejects, beside)
+    else:
+        pairs = read_pairs(corpora, pair.source, pair.target, drops, rejects, settings.strict)
+        links = beside / LINKS if settings.save_links else None
+        dictionary = induce(pairs, pair.source, pair.target, settings, seed, drops, segmenters(pair), aligner, links)
     log.info("sentence pairs left out are shown in %s, up to %s per reason", rejects, f"{PER_REASON:,}")
     return dictionary
 
 
-def _build(recipe: Recipe, pair: DictionaryPair, corpora: list[Corpus], rejects: Path, folder: Path) -> dict[str, Any]:
+def _in_chunks(
+    corpora: list[Corpus],
+    pair: DictionaryPair,
+    settings: DictionarySettings,
+    seed: int,
+    drops: Drops,
+    rejects: Path,
+    beside: Path,
+) -> Dictionary:
+    """Train on a sample, link the whole a chunk at a time, and make the dictionary from the counts."""
+    languages = pair.source, pair.target
+    with TemporaryDirectory(dir=beside.parent) as name:
+        if pair.model is not None:
+            model = Path(pair.model)
+        else:
+            model = (beside if settings.save_model else Path(name)) / MODEL
+            log.info("training the aligner on up to %s sentence pairs", f"{settings.train_sentence_pairs:,}")
+            train_aligner(read_pairs(corpora, *languages, Drops()), segmenters(pair), settings, seed, model)
+        counts = Path(name) / "counts"
+        counts.mkdir()
+        of_chunks = Drops()
+        pairs = read_pairs(corpora, *languages, of_chunks, rejects, settings.strict)
+        count_in_chunks(pairs, segmenters(pair), settings, model, counts, of_chunks)
+        return from_counts([counts], *languages, settings, drops)
+
+
+@contextmanager
+def kept_beside(folder: Path) -> Iterator[Path]:
+    """A folder for what stands beside the entries. It moves in at the end: writing a dictionary replaces its folder."""
+    with TemporaryDirectory(dir=folder.parent) as name:
+        yield Path(name)
+        for made in Path(name).iterdir():
+            made.rename(folder / made.name)
+
+
+def _build(
+    recipe: Recipe,
+    pair: DictionaryPair,
+    corpora: list[Corpus],
+    rejects: Path,
+    inputs: Mapping[str, str],
+    folder: Path,
+) -> dict[str, Any]:
     drops = Drops()
-    if pair.path is not None:
-        dictionary = Dictionary.read(recipe.input(pair.path), pair.source, pair.target)
-    elif pair.parallel:
-        dictionary = from_parallel_text(corpora, pair, recipe.dictionary, recipe.seed, drops, rejects)
-    else:
-        dictionary = _from_clone(recipe, pair, drops)
-    dictionary.write(folder)
+    settings = recipe.dictionary
+    if settings.encoder is not None:
+        settings = settings.model_copy(update={"encoder": str(recipe.input(settings.encoder))})
+    if pair.model is not None:
+        pair = pair.model_copy(update={"model": str(recipe.input(pair.model))})
+    with kept_beside(folder) as beside:
+        if pair.path is not None:
+            dictionary = Dictionary.read(recipe.input(pair.path), pair.source, pair.target)
+        elif pair.parallel:
+            dictionary = from_parallel_text(corpora, pair, settings, recipe.seed, drops, rejects, beside)
+            dictionary.card |= _origin(pair, inputs)
+        else:
+            dictionary = _from_clone(recipe, pair, settings, drops, beside)
+        dictionary.write(folder)
     log.info("dictionary %s-%s: %s entries; left out: %s", pair.source, pair.target, f"{len(dictionary):,}", drops)
     return {
         "entries": len(dictionary),
@@ -60,18 +131,39 @@ def _build(recipe: Recipe, pair: DictionaryPair, corpora: list[Corpus], rejects:
     }
 
 
-def _segmenters(pair: DictionaryPair) -> tuple[Segmenter, Segmenter]:
+def _origin(pair: DictionaryPair, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """What a card says of the parallel text: files with fingerprints, licences, whom to name."""
+    licences = [text.licence for text in pair.parallel]
+    told = {
+        "corpora": dict(inputs),
+        "attribution": list(dict.fromkeys(text.attribution for text in pair.parallel if text.attribution)),
+        "date": date.today().isoformat(),
+        "prealign": __version__,
+    }
+    return told | ({"licence": "; ".join(dict.fromkeys(licences))} if all(licences) else {})
+
+
+def _aligner(pair: DictionaryPair, settings: DictionarySettings, beside: Path) -> Aligner:
+    model = Path(pair.model) if pair.model is not None else None
+    return open_aligner(settings, model, beside / MODEL if settings.save_model else None)
+
+
+def segmenters(pair: DictionaryPair) -> tuple[Segmenter, Segmenter]:
     return Segmenter(pair.source, pair.source_segmenter), Segmenter(pair.target, pair.target_segmenter)
 
 
-def _from_clone(recipe: Recipe, pair: DictionaryPair, drops: Drops) -> Dictionary:
+def _from_clone(
+    recipe: Recipe, pair: DictionaryPair, settings: DictionarySettings, drops: Drops, beside: Path
+) -> Dictionary:
     """Sentence pairs of English and its clone, aligned like any other pair; the known mapping is used to judge only."""
+    aligner = _aligner(pair, settings, beside)
     documents = list(language_documents(recipe, pair.source, Drops()))
-    pairs = list(clone_pairs(documents, recipe.dictionary.clone_sentence_pairs))
-    segmenters = _segmenters(pair)
-    dictionary = induce(pairs, pair.source, pair.target, recipe.dictionary, recipe.seed, drops, segmenters)
-    counts = Counter(word.casefold() for sentence in pairs for word in segmenters[0].words(sentence.source))
-    frequent = {word: n for word, n in counts.items() if n >= recipe.dictionary.min_count and word.isalpha()}
+    pairs = list(clone_pairs(documents, settings.clone_sentence_pairs))
+    both = segmenters(pair)
+    links = beside / LINKS if settings.save_links else None
+    dictionary = induce(pairs, pair.source, pair.target, settings, recipe.seed, drops, both, aligner, links)
+    counts = Counter(word.casefold() for sentence in pairs for word in both[0].words(sentence.source))
+    frequent = {word: n for word, n in counts.items() if n >= settings.min_count and word.isalpha()}
     quality = against_mapping(dictionary, clone, frequent)
     dictionary.card["quality"] = quality
     log.info("against the known mapping: precision %.3f, recall %.3f", quality["precision"], quality["recall"])

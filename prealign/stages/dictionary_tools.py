@@ -5,8 +5,9 @@ These are tools for people, not stages of a run: nothing is reused, and nothing 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prealign.errors import PrealignError
 
@@ -25,15 +26,15 @@ def dictionary_tool(arguments: list[str]) -> int:
 
     from prealign.stages import dictionary_flags as flags_of
 
-    flags = tyro.cli(
-        flags_of.Flags,  # type: ignore[arg-type]
+    flags: Any = tyro.cli(
+        flags_of.Flags,
         args=arguments,
         prog="prealign dictionary",
         description="Look at dictionaries, check them, and make dictionaries from dictionaries.",
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
     )
     # What a sub-command needs is loaded only now: --help should not wait for it.
-    tools = {
+    tools: dict[type, Callable[[Any], int]] = {
         flags_of.Show: _show, flags_of.Coverage: _coverage, flags_of.Merge: _merge, flags_of.Invert: _invert,
         flags_of.Pivot: _pivot, flags_of.Import: _import, flags_of.Export: _export, flags_of.Check: _check,
     }  # fmt: skip

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from prealign import __version__
+from prealign.alignment.aligners import INSTALL_LINES, is_installed
+from prealign.config.settings import ALIGNERS
 
 BASE = (
     "numpy",
@@ -29,7 +30,6 @@ EXTRAS = {
     "eval": ("lm-eval", "scikit-learn"),
     "track": ("tensorboard", "wandb"),
 }
-PROGRAMS = ("eflomal-align", "fast_align")
 
 
 def doctor(arguments: list[str]) -> int:
@@ -54,7 +54,7 @@ def examine() -> dict[str, dict[str, str | None]]:
         "devices": _devices(),
         "required": {name: _version(name) for name in BASE},
         **{f"extra {extra}": {name: _version(name) for name in names} for extra, names in EXTRAS.items()},
-        "programs": {name: shutil.which(name) for name in PROGRAMS},
+        "aligners": {name: "ready" if is_installed(name) else None for name in ALIGNERS},
     }
 
 
@@ -71,8 +71,8 @@ def as_text(found: dict[str, dict[str, str | None]]) -> str:
 def _remedy(group: str, name: str) -> str:
     if group.startswith("extra "):
         return f"missing; pip install 'prealign[{group.removeprefix('extra ')}]'"
-    if group == "programs":
-        return "not found on PATH (optional; the built-in aligner needs neither)"
+    if group == "aligners":
+        return f"missing; {INSTALL_LINES[name]}"
     return f"missing; pip install {name}"
 
 

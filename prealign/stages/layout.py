@@ -38,12 +38,14 @@ class Layout:
     def corpora(self, pair: DictionaryPair) -> list[Corpus]:
         """The parallel text of a language pair."""
         named = [(self.recipe.input(text.path), text.weight) for text in pair.parallel]
-        return corpora(named, pair.source, pair.target)
+        with_links = [(text.path, text.links) for text in pair.parallel if text.links is not None]
+        links = {self.recipe.input(path): self.recipe.input(file) for path, file in with_links}
+        return corpora(named, pair.source, pair.target, links)
 
     def dictionary(self, pair: DictionaryPair) -> Stage:
         settings = self.recipe.dictionary
         options = options_of(settings, "dictionary", "pairs", "held_out_share") | {"seed": self.recipe.seed}
-        options |= options_of(pair, "pair", "parallel", "path")
+        options |= options_of(pair, "pair", "parallel", "path", "model")
         inputs: dict[str, str] = {}
         for number, corpus in enumerate(self.corpora(pair), start=1):
             inputs |= {f"corpus {number}, {path.name}": _content(path) for path in corpus.files}
@@ -53,6 +55,9 @@ class Layout:
         if not inputs:  # a cloned language: the sentence pairs are made from running text
             options |= self._text_options(pair.source)
             inputs = self._text_inputs(pair.source)
+        for path in (settings.encoder, pair.model):
+            if path is not None:
+                inputs[path] = _content(self.recipe.input(path))
         return Stage("dictionary", self.folder / "dictionary" / f"{pair.source}--{pair.target}", options, inputs)
 
     @cached_property

@@ -21,8 +21,11 @@ def test_words_are_numbered_in_order_of_appearance() -> None:
     assert (len(built), built.n_types) == (3, 3)
 
 
-def test_ranking_puts_the_most_frequent_first_and_keeps_the_order_of_equals() -> None:
-    assert side("a b c c b c d").ranked_by_frequency().words.tolist() == [2, 1, 0, 0, 1, 0, 3]
+def test_renumbering_puts_the_most_frequent_first_and_keeps_the_order_of_equals() -> None:
+    built = side("a b c c b c d")
+    order = built.by_frequency()
+    assert order.tolist() == [2, 1, 0, 3]  # c three times, b twice, a and d once
+    assert built.renumbered(order).words.tolist() == [2, 1, 0, 0, 1, 0, 3]
 
 
 def test_chunks_cover_every_cell_once() -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
 from prealign import draws
 from prealign.alignment.bitext import Side, cut_into_chunks
-from prealign.alignment.cooccurrence import PairTable, exp_digamma
-
-EULER = 0.5772156649015329
+from prealign.alignment.cooccurrence import PairTable
 
 
 def random_side(name: str, n_sentences: int, n_types: int) -> Side:
@@ -50,44 +46,24 @@ def test_gathering_and_adding_meet_every_cell(cells_per_chunk: int) -> None:
         for source, row in enumerate(rows(table))
         for place, target in enumerate(row)
     }
+    source_totals = np.arange(1, SOURCE.n_types + 1, dtype=np.float32)
+    target_totals = np.arange(1, TARGET.n_types + 1, dtype=np.float32)
     counts = np.zeros_like(values)
     expected = np.zeros_like(values)
     sentence = 0
     for chunk in cut_into_chunks(SOURCE, TARGET, cells_per_chunk):
         n_cells = int(chunk.cell_offsets[-1])
         pairs, cells = np.full(n_cells, -1, dtype=np.int32), np.empty((2, n_cells), dtype=np.float32)
-        table.gather(chunk, TARGET.words, values, pairs, cells)
-        wanted = []
+        table.gather(chunk, TARGET.words, values, source_totals, target_totals, pairs, cells)
+        wanted, totals = [], []
         for _ in range(len(chunk.cell_offsets) - 1):
-            wanted += [pair_of[i, j] for i in words_of(SOURCE, sentence) for j in words_of(TARGET, sentence)]
+            for i in words_of(SOURCE, sentence):
+                for j in words_of(TARGET, sentence):
+                    wanted.append(pair_of[i, j])
+                    totals.append((i + 1, j + 1))
             sentence += 1
         assert pairs.tolist() == wanted
-        assert np.array_equal(cells.T, values[pairs])
+        np.testing.assert_allclose(cells.T, values[pairs] / np.reshape(totals, (-1, 2)), rtol=1e-6)
         table.add(chunk, pairs, cells, counts)
         np.add.at(expected, pairs, cells.T)
     assert np.array_equal(counts, expected)
-
-
-def test_estimates_are_nearly_shares_of_large_counts() -> None:
-    table = PairTable(np.array([0, 2, 3]), np.array([0, 1, 1], dtype=np.int32), 2)
-    counts = np.array([[3000, 2000], [1000, 1000], [500, 3000]], dtype=np.float32)
-    probabilities = np.empty_like(counts)
-    table.estimate(counts, 0.01, probabilities)
-    assert probabilities == pytest.approx(np.array([[0.75, 1.0], [0.25, 0.25], [1.0, 0.75]]), rel=2e-3)
-    assert not counts.any()
-
-
-def test_estimates_take_about_half_a_count_from_every_pair() -> None:
-    table = PairTable(np.array([0, 2]), np.array([0, 1], dtype=np.int32), 2)
-    probabilities = np.empty((2, 2), dtype=np.float32)
-    table.estimate(np.array([[99.0, 1.0], [1.0, 1.0]], dtype=np.float32), 0.01, probabilities)
-    # psi(1.01) = -0.5609, psi(100.02) = 4.6004
-    assert probabilities[1, 0] == pytest.approx(math.exp(-0.5609 - 4.6004), rel=1e-3)
-
-
-def test_exp_digamma_at_known_points() -> None:
-    assert exp_digamma(1.0) == pytest.approx(math.exp(-EULER), rel=1e-7)
-    assert exp_digamma(0.5) == pytest.approx(math.exp(-EULER) / 4, rel=1e-7)
-    assert exp_digamma(2.0) == pytest.approx(math.exp(1 - EULER), rel=1e-7)
-    assert exp_digamma(1e6) == pytest.approx(1e6 - 0.5, rel=1e-9)
-    assert exp_digamma(0.001) == pytest.approx(0.0, abs=1e-300)

@@ -48,7 +48,7 @@ def test_three_kinds_of_mistake_are_told_together_with_file_and_line(tmp_path):
     ("text", "sentence"),
     [
         ("languages: {English: {text: [python-docs]}}", "'English' is not a BCP 47 code"),
-        ("languages: {en: {}}", "language en has no `text`"),
+        ("languages: {en: {text: [python-docs]}, de: {}}", "language de has no `text`"),
         ("languages: {en: {text: [python-docs]}}\nlanguages: {}", "languages (first on line 1)"),
         ("languages: {xx-y: {clone_of: en}}", "must name another language"),
         (GOOD + "    - {source: en, target: de}", "de is not among the languages"),

@@ -71,7 +71,7 @@ def check(folder: Path, name: str, content: bytes) -> None:
     except PrealignError as error:
         assert str(folder / name) in str(error)  # noqa: PT017 - no error is right too
         return
-    assert all(source and target and source == source.strip() for source, target, _ in pairs)
+    assert all(pair.source and pair.target and pair.source == pair.source.strip() for pair in pairs)
     shown = (folder / "rejects.tsv").read_bytes().decode("utf-8")
     assert shown.count("\n") == 1 + sum(drops.counts.values())
     str(drops.as_dict()).encode()  # a card can hold the samples
@@ -89,5 +89,5 @@ def test_moses_pairs_never_shift(folder: Path, lines: list[tuple[bytes, bytes]])
         (folder / name).write_bytes(b"".join(line + b"\n" for line in numbered))
     drops = Drops()
     pairs = list(read_pairs([Corpus(folder / "c.en", folder / "c.de")], "en", "ru", drops))
-    assert all(source.split()[0] == target.split()[0] for source, target, _ in pairs)
+    assert all(pair.source.split()[0] == pair.target.split()[0] for pair in pairs)
     assert len(pairs) + sum(drops.counts.values()) == len(lines)

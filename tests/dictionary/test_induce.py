@@ -72,6 +72,23 @@ def test_thresholds_hold() -> None:
         assert min(entry.p_target_given_source, entry.p_source_given_target) >= 0.4
 
 
+def test_translations_far_behind_the_best_stay_out() -> None:
+    pairs = [SentencePair("a cat", "eine Katze")] * 6 + [SentencePair("a cat", "ein Kater")] * 4
+    pairs += [SentencePair("a dog", "ein Hund")] * 4 + [SentencePair("a cow", "eine Kuh")] * 4
+    kept = {share: induced(pairs, min_share_of_best=share) for share in (0.5, 0.7)}
+    targets = {share: {e.target for e in found.by_source()["cat"]} for share, (found, _) in kept.items()}
+    assert targets == {0.5: {"Katze", "Kater"}, 0.7: {"Katze"}}
+    assert "cat | Kater (4)" in kept[0.7][1].samples["word pairs below min_share_of_best"]
+    assert kept[0.7][0].card["min_share_of_best"] == 0.7
+
+
+def test_a_copy_is_not_the_best_to_be_behind() -> None:
+    pairs = [SentencePair("in Rome", "in Rom")] * 8 + [SentencePair("in summer", "im Sommer")] * 3
+    pairs += [SentencePair("summer Rome", "Sommer Rom")] * 4
+    kept, _ = induced(pairs, min_share_of_best=0.5)
+    assert [entry.target for entry in kept.by_source()["in"]] == ["in", "im"]
+
+
 def test_a_sample_of_pairs_depends_on_the_seed_only() -> None:
     settings = DictionarySettings(max_sentence_pairs=20, min_count=1)
     once, again, other = (induce(PAIRS, "en", "de", settings, seed, Drops()) for seed in (1, 1, 2))

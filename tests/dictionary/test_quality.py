@@ -52,6 +52,7 @@ def test_against_gold() -> None:
     assert against_gold(found, gold) == {
         "precision_at_1": 2 / 4,
         "any_right": 3 / 4,
+        "right_when_drawn": (1 + 1 + 0.4 + 0) / 4,
         "coverage": 4 / 5,
         "right_at_1": 2 / 5,
         "entries": 6,

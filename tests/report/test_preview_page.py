@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from prealign.codeswitch.coverage import Coverage
 from prealign.codeswitch.preview import Preview, Rate, Sample, Segment, Token, TopWord
+from prealign.dictionary.coverage import Coverage
 from prealign.report.preview import WORDS_SHOWN, as_text, excerpt, write_page
 
 

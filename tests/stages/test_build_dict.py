@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import product
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from prealign import cli
 from prealign.config.settings import Recipe
+from prealign.dictionary import induce
 from prealign.stages.layout import Layout
 
 WHO = {"my aunt": "meine Tante", "the doctor": "der Arzt", "a girl": "ein Mädchen"}
@@ -132,3 +134,56 @@ def test_corpora_of_one_name_and_moved_ones_are_told_by_content(tmp_path: Path) 
     before = stage("a\tb\n", "c\td\n", folder="one")
     assert stage("a\tb\n", "c\td\n", folder="moved") == before
     assert stage("changed\tb\n", "c\td\n", folder="changed") != before
+
+
+def test_chunks_and_shards_count_what_the_whole_does(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model trained on all pairs, applied in one chunk, in chunks of seven pairs, and in three shards."""
+    made = corpus / "made"
+    assert cli.run(command(corpus, "--max-sentence-pairs", "18", "--save-model")) == 0
+    apply = ["--model", str(made / "aligner")]
+    assert cli.run([*command(corpus, "--train-sentence-pairs", "18", *apply), "--output", str(corpus / "one")]) == 0
+    monkeypatch.setattr(induce, "PAIRS_PER_CHUNK", 7)
+    assert cli.run([*command(corpus, "--train-sentence-pairs", "18"), "--output", str(corpus / "chunks")]) == 0
+    shards = [corpus / f"shard-{number}" for number in (1, 2, 3)]
+    for number, shard in enumerate(shards, start=1):
+        assert cli.run([*command(corpus, *apply, "--shard", f"{number}/3"), "--output", str(shard)]) == 0
+    ends = ["--source", "en", "--target", "de", "--output", str(corpus / "sum")]
+    assert cli.run(["build-dict", "--counts", *map(str, shards), *ends]) == 0
+    cards = {name: json.loads((corpus / name / "card.json").read_text()) for name in ("one", "chunks", "sum")}
+    for name, card in cards.items():
+        assert entries(corpus / name) == entries(corpus / "one"), name
+        assert card["sentence_pairs"] == len(PAIRS)
+        assert card["dropped"]["pairs with a side in the wrong script"]["count"] == 1, (
+            name
+        )  # once, in one of the shards
+    assert entries(corpus / "one") == entries(made)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--shard", "1/2"], "--shard needs --model"),
+        (["--shard", "3/2", "--model", "."], "--shard is i/n with i from 1 to n"),
+        (["--counts", "."], "Give either --parallel .* or --counts"),
+        (["--train-sentence-pairs", "5", "--aligner", "fast_align"], "not installed|keeps no model"),
+    ],
+)
+def test_flags_that_do_not_go_together(
+    corpus: Path, flags: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(corpus)
+    assert cli.run(command(corpus, *flags)) == 2
+    assert re.search(sentence, capsys.readouterr().err)
+
+
+def test_counts_made_in_different_ways_do_not_add_up(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(command(corpus, "--save-model")) == 0
+    for number, more in ((1, []), (2, ["--symmetrisation", "union"])):
+        shard = ["--model", str(corpus / "made" / "aligner"), "--shard", f"{number}/2", *more]
+        assert cli.run([*command(corpus, *shard), "--output", str(corpus / str(number))]) == 0
+    counts = ["--counts", str(corpus / "1"), str(corpus / "2")]
+    ends = ["--source", "en", "--target", "de", "--output", str(corpus / "sum")]
+    assert cli.run(["build-dict", *counts, *ends]) == 2
+    assert "2 was counted with another symmetrisation than" in capsys.readouterr().err
+    assert cli.run(["build-dict", "--counts", str(corpus / "made"), *ends]) == 2
+    assert "made holds no counts: it has no counted.json" in capsys.readouterr().err

@@ -22,7 +22,15 @@ print(*({{"torch", "transformers"}} & set(sys.modules)), file=sys.stderr)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["run", "--help"], ["build-dict", "--help"], ["preview", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["build-dict", "--help"],
+        ["preview", "--help"],
+        ["dictionary", "--help"],
+    ],
 )
 def test_help_answers_without_loading_torch(arguments):
     program = [sys.executable, "-c", IMPORTED.format(arguments=arguments)]
@@ -79,3 +87,21 @@ def test_build_dict_from_flags_reads_a_moses_pair_and_reuses_what_it_made(tmp_pa
     (tmp_path / "corpus.de").write_text("das Haus\n", encoding="utf-8")
     assert cli.run(arguments) == 2
     assert "corpus.de: made with" in capsys.readouterr().err
+
+
+def test_a_recipe_without_running_text_is_for_dictionaries_only(tmp_path, capsys):
+    (tmp_path / "pairs.tsv").write_text("a cat\teine Katze\na dog\tein Hund\na cat\tdie Katze\n", encoding="utf-8")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"output: {tmp_path / 'run'}\ndata: {tmp_path}\nlanguages: {{en: {{}}, de: {{}}}}\ndictionary:\n  min_count: 1\n"
+        "  pairs:\n    - source: en\n      target: de\n      parallel:\n"
+        "        - {path: pairs.tsv, licence: CC0, attribution: nobody}\n",
+        encoding="utf-8",
+    )
+    assert cli.run(["pretrain", str(recipe)]) == 2
+    assert "no language has `text`, so only `prealign build-dict` can use this recipe" in capsys.readouterr().err
+    assert cli.run(["build-dict", str(recipe)]) == 0
+    card = json.loads((tmp_path / "run" / "dictionary" / "en--de" / "card.json").read_text(encoding="utf-8"))
+    assert card["licence"] == "CC0"
+    assert card["attribution"] == ["nobody"]
+    assert list(card["corpora"]) == ["corpus 1, pairs.tsv"]
