@@ -93,8 +93,8 @@ def test_a_recipe_without_running_text_is_for_dictionaries_only(tmp_path, capsys
     (tmp_path / "pairs.tsv").write_text("a cat\teine Katze\na dog\tein Hund\na cat\tdie Katze\n", encoding="utf-8")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
-        f"output: {tmp_path / 'run'}\ndata: {tmp_path}\nlanguages: {{en: {{}}, de: {{}}}}\ndictionary:\n  min_count: 1\n"
-        "  pairs:\n    - source: en\n      target: de\n      parallel:\n"
+        f"output: {tmp_path / 'run'}\ndata: {tmp_path}\nlanguages: {{en: {{}}, de: {{}}}}\n"
+        "dictionary:\n  min_count: 1\n  pairs:\n    - source: en\n      target: de\n      parallel:\n"
         "        - {path: pairs.tsv, licence: CC0, attribution: nobody}\n",
         encoding="utf-8",
     )
