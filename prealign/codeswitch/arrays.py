@@ -66,6 +66,11 @@ def read_only(arrays: Arrays) -> Arrays:
     return Arrays(*views)
 
 
+def layout(arrays: Arrays) -> dict[str, list[Any]]:
+    """Type and shape of each array, as JSON holds them; the compiled loops rely on them."""
+    return {name: [array.dtype.str, list(array.shape)] for name, array in arrays._asdict().items()}
+
+
 def save(arrays: Arrays, folder: Path) -> None:
     """Write one .npy file per array."""
     for name, array in arrays._asdict().items():

@@ -18,15 +18,17 @@ import hashlib
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import torch.utils.data
 from numpy.typing import NDArray
 
 from prealign import draws
 from prealign.codeswitch.kernel import IGNORED
-from prealign.codeswitch.switch import Candidates, Labels, Switched, switch_rows
+from prealign.codeswitch.switch import Candidates, Labels, Switched, check_options, switch_rows
 from prealign.codeswitch.table import CodeSwitchTable
 from prealign.errors import PrealignError
 
@@ -73,6 +75,9 @@ class CodeSwitchCollator:
         return_switch_mask: bool = False,
     ) -> None:
         table.check_tokenizer(tokenizer)
+        check_options(
+            labels, candidates, document_share, run=run, max_length=max_length, pad_to_multiple_of=pad_to_multiple_of
+        )
         if tokenizer.pad_token_id is None:
             raise PrealignError(
                 "The tokenizer has no padding token, and switched rows differ in length. Set one before making the "
@@ -113,8 +118,11 @@ class CodeSwitchCollator:
             )
         values = [math.nan if isinstance(ratio, Mapping) else float(ratio)]
         values += [by_language.get(language, 0.0) for language in languages]
-        if wrong := [value for value in values if value < 0.0 or value > 1.0]:
+        given = values[1:] if isinstance(ratio, Mapping) else values[:1]
+        if wrong := [value for value in given if not 0.0 <= value <= 1.0]:
             raise PrealignError(f"`ratio` must lie between 0 and 1; got {wrong[0]}.")
+        if sum(by_language.values()) > 1.0:
+            raise PrealignError(f"The ratios of the target languages must sum to at most 1: {dict(by_language)}.")
         self._shared[RATIO:] = torch.tensor(values, dtype=torch.float64)
 
     @property
@@ -140,7 +148,8 @@ class CodeSwitchCollator:
                 - `attention_mask`: zeros at either end are padding and removed,
                 - `position_ids`: packed rows, where a document begins wherever the positions do not go on,
                 - `example`, `epoch`: whole numbers that the draws belong to,
-                - `ratio`: for this row instead of the collator's; 0 for rows in other languages and for evaluation.
+                - `ratio`: for this row instead of the collator's; 0 for rows in other languages and for evaluation (the
+                  only one that goes with ratios per language).
                 Other columns are left out.
         Returns:
             input_ids, labels, attention_mask (int64, [rows, width]); for packed rows position_ids instead of the
@@ -154,27 +163,27 @@ class CodeSwitchCollator:
             )
         columns = set().union(*examples)
         rows = [_column(example, "input_ids") for example in examples]
-        spans = [slice(None)] * len(rows)
-        if "attention_mask" in columns:
-            spans = [_span(example, len(row)) for example, row in zip(examples, rows)]
-            rows = [row[span] for row, span in zip(rows, spans)]
         given = positions = None
         if "labels" in columns:
             given = [
-                _column(example, "labels")[span] if "labels" in example else row
-                for example, span, row in zip(examples, spans, rows)
+                _beside(example, "labels", row) if "labels" in example else row for example, row in zip(examples, rows)
             ]
         if "position_ids" in columns:
             positions = [
-                _column(example, "position_ids")[span] if "position_ids" in example else np.arange(len(row))
-                for example, span, row in zip(examples, spans, rows)
+                _beside(example, "position_ids", row) if "position_ids" in example else np.arange(len(row))
+                for example, row in zip(examples, rows)
             ]
+        if "attention_mask" in columns:
+            spans = [_span(example, row) for example, row in zip(examples, rows)]
+            rows = [row[span] for row, span in zip(rows, spans)]
+            given = given and [row[span] for row, span in zip(given, spans)]
+            positions = positions and [row[span] for row, span in zip(positions, spans)]
         documents = None if positions is None else [_documents(row) for row in positions]
         switched = switch_rows(
             self.table,
             rows,
             keys=self.keys(examples, rows),
-            ratio=self._ratio_of(examples) if "ratio" in columns else self.ratio,
+            **self._ratio_of(examples, "ratio" in columns),
             labels=self.labels,
             candidates=self.candidates,
             document_share=self.document_share,
@@ -228,14 +237,21 @@ class CodeSwitchCollator:
                 "resume. To mend it, add an integer column `example` (in HF Trainer with remove_unused_columns=False)."
             )
 
-    def _ratio_of(self, examples: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        """The ratio of each row, [rows]."""
+    def _ratio_of(self, examples: Sequence[Mapping[str, Any]], has_column: bool) -> dict[str, Any]:
+        """`ratio`, and `scale` where a column has a say, for `switch_rows`."""
         usual = self.ratio
-        if isinstance(usual, dict):
+        if not has_column:
+            return {"ratio": usual}
+        column = [example.get("ratio") for example in examples]
+        if wrong := [value for value in column if value is not None and not isinstance(value, Real | torch.Tensor)]:
+            raise PrealignError(f"The column `ratio` must hold numbers between 0 and 1; got {wrong[0]!r}.")
+        if not isinstance(usual, dict):
+            return {"ratio": np.array([usual if value is None else float(value) for value in column])}
+        if any(value is not None and float(value) != 0.0 for value in column):
             raise PrealignError(
-                "Examples with a column `ratio` need a collator whose own ratio is one number, not one per language."
+                "With ratios per language, the column `ratio` of an example can only be 0 (leave the row as it is)."
             )
-        return np.array([float(example.get("ratio", usual)) for example in examples])
+        return {"ratio": usual, "scale": np.array([1.0 if value is None else 0.0 for value in column])}
 
     def _attention_mask(self, switched: Switched) -> NDArray[np.int64]:
         mask = np.ones(switched.input_ids.shape, dtype=np.int64)
@@ -285,10 +301,23 @@ def _column(example: Mapping[str, Any], name: str) -> NDArray[np.integer]:
     return array
 
 
+def _beside(example: Mapping[str, Any], name: str, row: NDArray[np.integer]) -> NDArray[np.integer]:
+    """A column that has one number for every token."""
+    column = _column(example, name)
+    if len(column) != len(row):
+        raise PrealignError(
+            f"`{name}` of an example must be as long as its input_ids; got {len(column)} for {len(row)} tokens."
+        )
+    return column
+
+
 def _number(example: Mapping[str, Any], name: str) -> int:
     """A whole number that stands in a column."""
     try:
-        return int(example[name])
+        number = int(example[name])
+        if number != example[name]:
+            raise ValueError
+        return number
     except (TypeError, ValueError):
         raise PrealignError(
             f"The column `{name}` must hold whole numbers, which the draws belong to; got {example[name]!r}. Rename "
@@ -296,18 +325,16 @@ def _number(example: Mapping[str, Any], name: str) -> int:
         ) from None
 
 
-def _span(example: Mapping[str, Any], length: int) -> slice:
+def _span(example: Mapping[str, Any], row: NDArray[np.integer]) -> slice:
     """Where the tokens of an example stand between the padding that its attention mask shows."""
     if "attention_mask" not in example:
         return slice(None)
     mask = example["attention_mask"]
-    if isinstance(mask, list) and len(mask) == length and 0 not in mask:
+    if isinstance(mask, list) and len(mask) == len(row) and 0 not in mask:
         return slice(None)  # ten times faster than making an array of the list
-    kept = np.flatnonzero(_column(example, "attention_mask"))
-    if len(mask) != length or (len(kept) and kept[-1] - kept[0] >= len(kept)):
-        raise PrealignError(
-            "The attention mask of an example must be as long as its input_ids, with zeros at the ends only (padding)."
-        )
+    kept = np.flatnonzero(_beside(example, "attention_mask", row))
+    if len(kept) and kept[-1] - kept[0] >= len(kept):
+        raise PrealignError("The attention mask of an example may have zeros at its ends only (padding).")
     return slice(int(kept[0]), int(kept[-1]) + 1) if len(kept) else slice(0, 0)
 
 
@@ -317,6 +344,11 @@ def _documents(positions: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def _content_number(row: NDArray[np.integer], call: int) -> int:
-    """A number for a row that has none: from its tokens, whatever type they have, and the number of the call."""
+    """A number for a row that has none: from its tokens, whatever type they have, and the number of the call.
+
+    Calls are counted anew in each worker of each epoch, so the worker's seed, which torch draws for it, counts as well.
+    """
+    worker = torch.utils.data.get_worker_info()
+    salt = draws.key(0 if worker is None else worker.seed, call).to_bytes(8, "little")
     tokens = np.ascontiguousarray(row, dtype=np.int32).tobytes()
-    return int.from_bytes(hashlib.blake2b(tokens, digest_size=8, salt=call.to_bytes(8, "little")).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(tokens, digest_size=8, salt=salt).digest(), "little")

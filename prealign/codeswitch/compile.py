@@ -76,13 +76,16 @@ def build_arrays(groups: Groups, encoder: Encoder, report: CompileReport) -> tup
             f"No dictionary entry can be used with the tokenizer {report.tokenizer}. Dropped: {report.drops}."
         )
     first_candidates = np.cumsum(sizes) - sizes
-    form_candidates = first_candidates[new_group[np.array([groups.forms[form] for form in forms])]]
+    form_groups = new_group[np.array([groups.forms[form] for form in forms])]
     is_exact = np.array([form in groups.exact for form in forms])
-    keys, key_codes = _keys(forms, form_candidates, is_exact, groups.blocked, encoder, report)
+    keys, key_codes, has_key = _keys(forms, first_candidates[form_groups], is_exact, groups.blocked, encoder, report)
     root, edge_keys, edge_nodes, codes, has_children = _trie(keys, key_codes, len(vocabulary))
 
     language = np.array(groups.language, dtype=np.int64)[keep]
     probability = np.array(groups.probability, dtype=np.float64)[keep]
+    of_keys = np.isin(new_group[group_of], form_groups[is_exact & has_key])
+    kept_languages = np.bincount(language[of_keys], minlength=len(groups.languages))
+    report.translations = dict(zip(groups.languages, kept_languages.tolist(), strict=True))
     pieces, spans = _pool(sequences, text)
     pieces = pieces.astype(np.uint16 if len(vocabulary) <= 1 << 16 else np.int32)
     thresholds = _thresholds(new_group[group_of], language, probability, np.array(groups.weights))
@@ -153,10 +156,6 @@ def _keep_candidates(
     in_exact = np.isin(group_of, exact_groups)
     for row in np.flatnonzero(in_exact & ~keep):
         report.drops.add(f"translation {_obstacle(texts[plain[row]], encoder)}", texts[plain[row]])
-    kept_languages = np.bincount(
-        np.array(groups.language, dtype=np.int64)[in_exact & keep], minlength=len(groups.languages)
-    )
-    report.translations = dict(zip(groups.languages, kept_languages.tolist(), strict=True))
     report.sources = len(np.unique(group_of[in_exact & keep]))
     return keep, text[keep]
 
@@ -168,9 +167,9 @@ def _keys(
     blocked: list[str],
     encoder: Encoder,
     report: CompileReport,
-) -> tuple[Encoded, NDArray[np.int32]]:
-    """Token sequences of all forms in all contexts that matter, each with its code: exact spellings first, blocked
-    words last."""
+) -> tuple[Encoded, NDArray[np.int32], NDArray[np.bool_]]:
+    """Token sequences of all forms in all contexts that matter, each with its code, exact spellings first, blocked
+    words last; and which forms have any."""
     contexts = useful_contexts(forms, encoder)
     if not contexts:
         raise PrealignError(
@@ -191,11 +190,12 @@ def _keys(
     has_key = (stops > starts).reshape(len(contexts), -1)[:, : len(forms)].any(axis=0)
     for place in np.flatnonzero(is_exact & ~has_key):
         report.drops.add(f"source {_obstacle(forms[place], encoder)}", forms[place])
-    report.sources -= int((is_exact & ~has_key).sum())
+    report.unwritable = int((is_exact & ~has_key).sum())
+    report.sources -= report.unwritable
 
     precedence = np.concatenate([np.where(is_exact, 0, 1), np.full(len(blocked), 2)])
     order = np.argsort(np.tile(precedence, len(contexts)), kind="stable")
-    return Encoded(np.concatenate([item.ids for item in found]), starts[order], stops[order]), codes[order]
+    return Encoded(np.concatenate([item.ids for item in found]), starts[order], stops[order]), codes[order], has_key
 
 
 def _obstacle(word: str, encoder: Encoder) -> str:

@@ -52,10 +52,11 @@ def fill_survival(ratio, survival):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def next_gap(survival, key, place):  # type: ignore[no-untyped-def]
-    """How many decisions say no before the next yes, and the place of the next draw."""
+def next_gap(survival, key, place, most):  # type: ignore[no-untyped-def]
+    """How many decisions say no before the next yes, and the place of the next draw; a gap beyond `most` is as good as
+    any longer one."""
     gap = 0
-    while True:
+    while gap <= most:
         draw = bits(key, place) >> np.uint64(11)
         place += np.uint64(1)
         if draw >= survival[GAPS - 1]:
@@ -65,6 +66,7 @@ def next_gap(survival, key, place):  # type: ignore[no-untyped-def]
                 step >>= 1
             return gap + passed, place
         gap += GAPS
+    return gap, place
 
 
 @numba.njit(cache=True, nogil=True)
@@ -100,8 +102,8 @@ def draw_words(key, survival, run, words, n_blocks, events):  # type: ignore[no-
 
     `run` neighbouring words share one decision.
     """
-    n_events, block, passed = 0, 0, 0
-    decision, place = next_gap(survival, key, np.uint64(0))
+    n_events, block, passed, most = 0, 0, 0, n_blocks * BLOCK
+    decision, place = next_gap(survival, key, np.uint64(0), most)
     while True:
         for word in range(decision * run, decision * run + run):
             while block < n_blocks:
@@ -115,7 +117,7 @@ def draw_words(key, survival, run, words, n_blocks, events):  # type: ignore[no-
             events[n_events, 0] = block * BLOCK + bit_number(words[block], word - passed)
             events[n_events, 3] = word
             n_events += 1
-        gap, place = next_gap(survival, key, place)
+        gap, place = next_gap(survival, key, place, most)
         decision += 1 + gap
 
 

@@ -24,6 +24,8 @@ class CompileReport:
     """Source words or phrases with at least one translation."""
     forms: int = 0
     """Surface forms of those (case, composition)."""
+    unwritable: int = 0
+    """Source words left out because the tokenizer cannot write them."""
     keys: int = 0
     """Token sequences that are matched."""
     bytes: int = 0
@@ -42,11 +44,18 @@ class CompileReport:
         tried = sum(tried for _, tried in self.self_test.values())
         return sum(found for found, _ in self.self_test.values()) / tried if tried else 1.0
 
+    @property
+    def written_rate(self) -> float:
+        """Share of the source words that the tokenizer can write."""
+        found = self.sources + self.unwritable
+        return self.sources / found if found else 1.0
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "tokenizer": self.tokenizer,
             "translations": self.translations,
             "sources": self.sources,
+            "unwritable": self.unwritable,
             "forms": self.forms,
             "keys": self.keys,
             "bytes": self.bytes,
@@ -68,6 +77,7 @@ class CompileReport:
             drops=drops,
             translations=value["translations"],
             sources=value["sources"],
+            unwritable=value["unwritable"],
             forms=value["forms"],
             keys=value["keys"],
             bytes=value["bytes"],

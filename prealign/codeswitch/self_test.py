@@ -57,13 +57,18 @@ def _writable(words: list[str], encoder: Encoder) -> list[str]:
 
 
 def check(report: CompileReport) -> None:
-    """Say the result; warn below 95 %, stop below 50 %."""
+    """Say the result; warn below 95 %, stop below 50 %: of the source words written, and of those met in context."""
+    if report.written_rate < FAIL_BELOW:
+        raise PrealignError(
+            f"The tokenizer {report.tokenizer} can write only {report.written_rate:.1%} of the dictionary's source "
+            f"words. {report} Was it trained on that language?"
+        )
     if report.match_rate < FAIL_BELOW:
         raise PrealignError(
             f"Only {report.match_rate:.1%} of the dictionary's words would be matched in text cut by the tokenizer "
             f"{report.tokenizer}. {report} Is it the tokenizer of the text's language and script?"
         )
-    if report.match_rate < WARN_BELOW:
+    if min(report.match_rate, report.written_rate) < WARN_BELOW:
         log.warning("The tokenizer %s lets only part of the words be matched. %s", report.tokenizer, report)
     else:
         log.info("%s", report)

@@ -85,6 +85,7 @@ def switch_rows(
     *,
     keys: NDArray[np.uint64],
     ratio: float | NDArray[np.float64] | Mapping[str, float],
+    scale: NDArray[np.float64] | None = None,
     labels: Labels = "input_only",
     candidates: Candidates = "probability",
     document_share: float = 1.0,
@@ -108,6 +109,7 @@ def switch_rows(
         ratio: share of eligible words switched, 0 to 1; one number, or one per row, or one per target language: then an
             eligible word goes to each of the languages that it has translations in with that language's probability,
             and the ratios sum to at most 1.
+        scale: [rows] factors of the ratio, 0 to 1.
         labels: what is predicted at a translation. `input_only`: its first position keeps the label of the original
             word, the others are ignored. `both`: the translation. `none`: nothing. `inputs_before_masking`: the
             switched ids, for a masked LM that masks afterwards.
@@ -129,7 +131,11 @@ def switch_rows(
     """
     tokens, starts = flatten(rows)
     n_rows = len(starts) - 1
-    _check(n_rows, keys, labels, candidates, document_share, run, length, at_most, out)
+    check_options(labels, candidates, document_share, run=run, length=length, at_most=at_most, multiple_of=multiple_of)
+    if keys.shape != (n_rows,):
+        raise PrealignError(f"Every row needs one key: {n_rows} rows, keys of shape {keys.shape}.")
+    if out is not None and (length is None or any(array.shape != (n_rows, length) for array in out)):
+        raise PrealignError(f"`out` needs `length`, and two arrays of shape ({n_rows}, length).")
     flat_labels = tokens[:0]
     if given_labels is not None:
         tokens = tokens.astype(np.int32)
@@ -139,8 +145,10 @@ def switch_rows(
             raise PrealignError(
                 "Rows and their labels differ in length; every token needs one label (-100 for ignored)."
             )
-    borders, border_starts = _document_borders(documents, n_rows)
+    borders, border_starts = _document_borders(documents, starts)
     ratios, language_shares = _ratios(ratio, n_rows, table.target_languages)
+    if scale is not None:
+        ratios = ratios * _ratios(scale, n_rows, ())[0]
 
     event_starts = np.empty(n_rows + 1, dtype=np.int64)
     lengths, used, eligible = np.empty((3, n_rows), dtype=np.int64)
@@ -200,6 +208,8 @@ def flatten(rows: Sequence[NDArray[np.integer]] | NDArray[np.integer]) -> tuple[
     """
     starts = np.zeros(len(rows) + 1, dtype=np.int64)
     if isinstance(rows, np.ndarray):
+        if rows.ndim != 2:
+            raise PrealignError(f"Rows must be a list of arrays or an array [rows, tokens]; got shape {rows.shape}.")
         np.cumsum(np.full(len(rows), rows.shape[1]), out=starts[1:])
         dtype = np.uint16 if rows.dtype == SHORT else np.int32
         flat: NDArray[Any] = rows.reshape(-1).astype(dtype, copy=False)
@@ -213,16 +223,23 @@ def flatten(rows: Sequence[NDArray[np.integer]] | NDArray[np.integer]) -> tuple[
 
 
 def _document_borders(
-    documents: Sequence[NDArray[np.integer]] | None, n_rows: int
+    documents: Sequence[NDArray[np.integer]] | None, starts: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where documents begin inside rows, for all rows one after the other, and the borders between rows."""
-    starts = np.zeros(n_rows + 1, dtype=np.int64)
+    border_starts = np.zeros(len(starts), dtype=np.int64)
     if documents is None:
-        return NOWHERE, starts
-    if any(len(places) == 0 or places[0] != 0 for places in documents):
-        raise PrealignError("The documents of a packed row must begin at its first token (place 0).")
-    np.cumsum([len(places) - 1 for places in documents], out=starts[1:])
-    return np.concatenate([NOWHERE, *(places[1:] for places in documents)]).astype(np.int64), starts
+        return NOWHERE, border_starts
+    if len(documents) != len(starts) - 1:
+        raise PrealignError(f"`documents` needs the places of each row: {len(starts) - 1} rows, got {len(documents)}.")
+    for places, length in zip(documents, np.diff(starts).tolist()):
+        rising = len(places) > 0 and places[0] == 0 and bool((np.diff(places) > 0).all())
+        if not rising or places[-1] >= max(1, length):
+            raise PrealignError(
+                "The documents of a packed row must begin at rising places inside it, the first at its first token "
+                f"(place 0); got {np.asarray(places).tolist()} for a row of {length} tokens."
+            )
+    np.cumsum([len(places) - 1 for places in documents], out=border_starts[1:])
+    return np.concatenate([NOWHERE, *(places[1:] for places in documents)]).astype(np.int64), border_starts
 
 
 def _ratios(
@@ -240,16 +257,16 @@ def _ratios(
             raise PrealignError(f"The ratios of the target languages must be at least 0 and sum to at most 1: {ratio}.")
         ratio = float(running[-1])
         shares = np.rint(running / max(ratio, 1e-300) * 2.0**32).astype(np.uint64)
-    if isinstance(ratio, float | int) and 0.0 <= ratio <= 1.0:
-        return np.full(n_rows, float(ratio)), shares
-    ratios = np.full(n_rows, ratio) if isinstance(ratio, float | int) else np.asarray(ratio, dtype=np.float64)
+    ratios = np.asarray(ratio, dtype=np.float64)
+    if ratios.ndim == 0:
+        ratios = np.full(n_rows, ratios)
     if ratios.shape != (n_rows,):
         raise PrealignError(
             f"`ratio` must be one number or one per row: {n_rows} rows, ratios of shape {ratios.shape}."
         )
     if n_rows and not 0.0 <= float(ratios.min()) <= float(ratios.max()) <= 1.0:
         raise PrealignError(f"`ratio` must lie between 0 and 1; got {float(ratios.min())} to {float(ratios.max())}.")
-    return ratios.astype(np.float64, copy=False), shares
+    return ratios, shares
 
 
 def _events(table: CodeSwitchTable, events: NDArray[np.int64], event_starts: NDArray[np.int64]) -> list[Event]:
@@ -264,27 +281,14 @@ def _events(table: CodeSwitchTable, events: NDArray[np.int64], event_starts: NDA
     return listed
 
 
-def _check(
-    n_rows: int,
-    keys: NDArray[np.uint64],
-    labels: str,
-    candidates: str,
-    document_share: float,
-    run: int,
-    length: int | None,
-    at_most: int | None,
-    out: tuple[NDArray[np.integer], NDArray[np.integer]] | None,
-) -> None:
+def check_options(labels: str, candidates: str, document_share: float, **counts: int | None) -> None:
+    """Refuse options that mean nothing; `counts` are those that must be at least 1, by the name the caller knows."""
     if labels not in LABELS:
         raise PrealignError(f"labels must be one of {', '.join(LABELS)}; got {labels!r}.")
     if candidates not in CANDIDATES:
         raise PrealignError(f"candidates must be one of {', '.join(CANDIDATES)}; got {candidates!r}.")
     if not 0.0 <= document_share <= 1.0:
         raise PrealignError(f"document_share must lie between 0 and 1, got {document_share}.")
-    for name, value in (("run", run), ("length", length), ("at_most", at_most)):
+    for name, value in counts.items():
         if value is not None and value < 1:
             raise PrealignError(f"{name} must be at least 1, got {value}.")
-    if keys.shape != (n_rows,):
-        raise PrealignError(f"Every row needs one key: {n_rows} rows, keys of shape {keys.shape}.")
-    if out is not None and (length is None or any(array.shape != (n_rows, length) for array in out)):
-        raise PrealignError(f"`out` needs `length`, and two arrays of shape ({n_rows}, length).")

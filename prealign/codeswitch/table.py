@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "table.json"
 MANY_ENTRIES = 20_000
 """From here on compiling takes seconds, and is announced."""
@@ -123,6 +123,7 @@ class CodeSwitchTable:
                     "vocab_size": self.vocab_size,
                     "tokenizer_fingerprint": self.tokenizer_fingerprint,
                     "fingerprint": self.fingerprint,
+                    "arrays": flat.layout(self.arrays),
                     "report": self.report.as_dict(),
                 },
             )
@@ -138,18 +139,20 @@ class CodeSwitchTable:
             )
         try:
             arrays = flat.load(folder)
-        except (OSError, ValueError) as error:
+            if flat.layout(arrays) != manifest["arrays"]:
+                raise ValueError("its arrays are not those that were saved")
+            return cls(
+                arrays=arrays,
+                source_language=manifest["source_language"],
+                target_languages=manifest["target_languages"],
+                vocab_size=manifest["vocab_size"],
+                tokenizer_fingerprint=manifest["tokenizer_fingerprint"],
+                fingerprint=manifest["fingerprint"],
+                report=CompileReport.from_dict(manifest["report"]),
+                folder=folder.absolute(),
+            )
+        except (OSError, ValueError, KeyError) as error:
             raise PrealignError(f"The switching table {folder} is not whole: {error}. Compile it again.") from None
-        return cls(
-            arrays=arrays,
-            source_language=manifest["source_language"],
-            target_languages=manifest["target_languages"],
-            vocab_size=manifest["vocab_size"],
-            tokenizer_fingerprint=manifest["tokenizer_fingerprint"],
-            fingerprint=manifest["fingerprint"],
-            report=CompileReport.from_dict(manifest["report"]),
-            folder=folder.absolute(),
-        )
 
     def check_tokenizer(self, tokenizer: FastTokenizer) -> None:
         """Refuse a tokenizer that the table was not compiled for."""

@@ -87,7 +87,7 @@ def read_vocabulary(tokenizer: FastTokenizer) -> Vocabulary:
     """Find out what every token of a fast Hugging Face tokenizer writes.
 
     Raises:
-        PrealignError: the tokenizer is not a fast one, or marks word ends in a way that is not supported.
+        PrealignError: the tokenizer is not a fast one, or does not mark word borders in a way that is supported.
     """
     definition = _definition(tokenizer)
     model = definition["model"]
@@ -101,6 +101,12 @@ def read_vocabulary(tokenizer: FastTokenizer) -> Vocabulary:
     prefix = model.get("continuing_subword_prefix") or ""
     pieces: dict[str, int] = _backend(tokenizer).get_vocab(with_added_tokens=True)
     has_spaces = byte_level or any(piece.startswith(SPACE_MARK) for piece in pieces)
+    if not (has_spaces or prefix or model["type"] == "WordLevel"):
+        raise PrealignError(
+            f"The tokenizer {tokenizer_name(tokenizer)} ({model['type']}) marks neither spaces nor the continuation of "
+            "words, so its tokens do not tell where words begin. Train it with byte-level or Metaspace "
+            "pre-tokenisation, or with continuing_subword_prefix."
+        )
     added = {item["content"]: bool(item["special"]) for item in definition["added_tokens"]}
 
     size = max(len(tokenizer), max(pieces.values()) + 1)

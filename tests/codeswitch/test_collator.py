@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import pickle
 from itertools import chain, pairwise
 from pathlib import Path
@@ -282,14 +283,9 @@ def test_ratio_is_kept_and_checked(tokenizer: Any, table: CodeSwitchTable, examp
 
 def test_mistakes_are_told(zoo: dict[str, Any], tokenizer: Any, table: CodeSwitchTable) -> None:
     collate = CodeSwitchCollator(tokenizer, table)
-    ids = {"input_ids": [4, 5, 6]}
     for message, examples in {
         "needs examples with `input_ids`": [{"text": "a dog"}],
         "one row of integers": [{"input_ids": [[1, 2], [3, 4]]}],
-        "zeros at the ends only": [ids | {"attention_mask": [1, 0, 1]}],
-        "as long as its input_ids": [ids | {"attention_mask": [1, 1]}],
-        "`example` must hold whole numbers": [ids | {"example": "first"}],
-        "Rows and their labels differ": [ids | {"labels": [4]}],
     }.items():
         with pytest.raises(PrealignError, match=message):
             collate(examples)
@@ -300,5 +296,52 @@ def test_mistakes_are_told(zoo: dict[str, Any], tokenizer: Any, table: CodeSwitc
     with pytest.raises(PrealignError, match="`ratio` names fr, but the switching table translates into de, zh, ar, ru"):
         CodeSwitchCollator(tokenizer, table, ratio={"fr": 0.1})
     collate.ratio = {"de": 0.1}
-    with pytest.raises(PrealignError, match="own ratio is one number"):
-        collate([ids | {"ratio": 0.0}])
+    with pytest.raises(PrealignError, match="column `ratio` of an example can only be 0"):
+        collate([{"input_ids": [4, 5, 6], "ratio": 0.5}])
+
+
+@pytest.mark.parametrize(
+    ("example", "sentence"),
+    [
+        ({"labels": [5, 6]}, "`labels` of an example must be as long as its input_ids; got 2 for 3 tokens"),
+        ({"attention_mask": np.array([1, 1, 0]), "labels": [1, 2, 3, 4]}, "`labels` of an example .* got 4 for 3"),
+        ({"position_ids": [0, 1, 2, 0]}, "`position_ids` of an example .* got 4 for 3"),
+        ({"attention_mask": [1, 1]}, "`attention_mask` of an example .* got 2 for 3"),
+        ({"attention_mask": [1, 0, 1]}, "zeros at its ends only"),
+        ({"example": 1.7}, "column `example` must hold whole numbers"),
+        ({"ratio": "much"}, "column `ratio` must hold numbers between 0 and 1; got 'much'"),
+        ({"ratio": 1.5}, "`ratio` must lie between 0 and 1"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(
+    tokenizer: Any, table: CodeSwitchTable, example: dict[str, Any], sentence: str
+) -> None:
+    collate = CodeSwitchCollator(tokenizer, table)
+    with pytest.raises(PrealignError, match=sentence):
+        collate([{"input_ids": [5, 6, 7]} | example])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"labels": "inputonly"}, "labels must be one of"),
+        ({"max_length": 0}, "max_length must be at least 1"),
+        ({"pad_to_multiple_of": -8}, "pad_to_multiple_of must be at least 1"),
+        ({"ratio": math.nan}, "`ratio` must lie between 0 and 1; got nan"),
+        ({"ratio": {"de": 0.7, "zh": 0.6}}, "must sum to at most 1"),
+    ],
+)
+def test_options_are_checked_at_once(
+    tokenizer: Any, table: CodeSwitchTable, options: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(PrealignError, match=sentence):
+        CodeSwitchCollator(tokenizer, table, **options)
+
+
+def test_rows_stay_as_they_are_beside_ratios_per_language(
+    tokenizer: Any, table: CodeSwitchTable, examples: list[Any]
+) -> None:
+    collate = CodeSwitchCollator(tokenizer, table, ratio={"de": 1.0}, return_switch_mask=True)
+    mask = collate([example | ({"ratio": 0.0} if n % 2 else {}) for n, example in enumerate(examples)])["switch_mask"]
+    assert mask[::2].any(dim=1).all()
+    assert not mask[1::2].any()

@@ -54,6 +54,7 @@ def run_section(name: str) -> dict[str, Any]:
 def test_every_section_with_python_is_tested() -> None:
     assert list(examples()) == [
         "Hugging Face Trainer", "TRL", "Accelerate", "Lightning", "A plain DataLoader", "What it returns",
+        "Keep the table",
     ]  # fmt: skip
 
 
@@ -83,6 +84,13 @@ def test_padding_free() -> None:
     names = run_section("What it returns")
     flat = names["padding_free"](names["rows"])
     assert flat["input_ids"].shape == (1, flat["cu_seq_lens_q"][-1])
+
+
+@pytest.mark.usefixtures("quickstart")
+def test_keeping_the_table() -> None:
+    names = run_section("Keep the table")
+    assert names["collator"](names["rows"])["input_ids"].shape[0] == len(names["rows"])
+    assert names["table"].folder is not None
 
 
 @pytest.mark.usefixtures("quickstart")

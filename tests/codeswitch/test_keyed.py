@@ -93,6 +93,17 @@ def test_epoch_and_ratio_reach_workers(collate: Any, examples: list[dict[str, An
     assert different > 15
 
 
+def test_workers_switch_rows_without_a_number_anew_in_each_epoch(
+    tokenizer: Any, tables: dict[str, CodeSwitchTable], examples: list[dict[str, Any]]
+) -> None:
+    bare = [{"input_ids": example["input_ids"]} for example in examples]
+    loader = DataLoader(
+        bare, batch_size=4, collate_fn=CodeSwitchCollator(tokenizer, tables["unigram"], ratio=0.5), num_workers=2
+    )
+    first, second = switched(loader), switched(loader)
+    assert sum(a != b for a, b in zip(first, second)) > 15
+
+
 def test_what_a_missing_number_costs_is_said_once(
     tokenizer: Any, tables: dict[str, CodeSwitchTable], examples: list[dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -1,5 +1,8 @@
-"""The compiled switching against a slow plain one that works on text and dictionaries, over thousands of random
-rows."""
+"""The compiled loops of switching against slow plain ones, over thousands of random rows.
+
+The rules (borders, forms, the tokens of a word) are those of the code itself; test_matching.py and test_round_trip.py
+look at these from outside.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def compiled(tokenizer: Any, language: str = "en", **entries: str) -> CodeSwitch
 def test_entries_are_dropped_by_reason(zoo: dict[str, Any]) -> None:
     pairs = [
         ("house", "Haus"), ("dog", "Dog"), ("book", "Buch " * 30), ("cat", "ᚠᚢᚦ"), ("ᚠᚢᚦ", "Katze"),
-        ("the " * 29 + "end", "Ende"), ("42", "zwei"), ("v2", "vau"),
+        ("the " * 29 + "end", "Ende"), ("42", "zwei"), ("v2", "vau"), ("the", "der"), ("and", "und"),
     ]  # fmt: skip
     table = CodeSwitchTable.compile([Dictionary.from_pairs(pairs, "en", "de")], zoo["wordpiece"])
     assert table.report.drops.counts == {
@@ -38,7 +38,8 @@ def test_entries_are_dropped_by_reason(zoo: dict[str, Any]) -> None:
         "source has no letter": 1,
         "source has digits or code characters": 1,
     }
-    assert table.report.sources == 1
+    assert table.report.sources == 3
+    assert table.report.translations == {"de": 3}
 
 
 @pytest.mark.parametrize(

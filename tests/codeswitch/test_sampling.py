@@ -18,6 +18,7 @@ from prealign.codeswitch.schedule import scheduled_ratio
 from prealign.codeswitch.switch import Switched, switch_rows
 from prealign.codeswitch.table import CodeSwitchTable
 from prealign.dictionary.dictionary import Dictionary
+from prealign.errors import PrealignError
 
 GERMAN = {"house": {"Haus": 6, "Gebäude": 3, "Heim": 1}, "dog": {"Hund": 1}, "water": {"Wasser": 1}, "old": {"alt": 1}}
 CHINESE = {"house": {"房子": 3, "屋": 1}, "dog": {"狗": 1}, "river": {"河": 1}}
@@ -175,3 +176,16 @@ def test_collator_draws_at_the_rates_asked_for(tokenizer: Any, plain: CodeSwitch
     mask = collate(rows)["switch_mask"]
     for first, ratio in enumerate(rates):
         expect(mask[first::3].sum().item(), ratio, 200 * 333)
+
+
+def test_a_ratio_near_zero_takes_no_longer(tables: dict[str, CodeSwitchTable], zoo: dict[str, Any]) -> None:
+    row = np.array(zoo["unigram"]("The house and the cat. " * 50, add_special_tokens=False)["input_ids"])
+    done = switch_rows(tables["unigram"], [row], keys=draws.bits(1, 1), ratio=6e-18)
+    assert done.n_switched == 0
+    assert done.n_eligible > 50
+
+
+@pytest.mark.parametrize("places", [[], [1], [0, 9, 4], [0, 10_000_000], [0, 5]])
+def test_documents_must_lie_in_their_row(tables: dict[str, CodeSwitchTable], places: list[int]) -> None:
+    with pytest.raises(PrealignError, match="documents of a packed row must begin at rising places inside it"):
+        switch_rows(tables["unigram"], [np.arange(5)], keys=draws.bits(1, 1), ratio=0.5, documents=[np.array(places)])

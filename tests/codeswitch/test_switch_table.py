@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
 
 from prealign import draws
 from prealign.codeswitch.arrays import BLOCKED, SIZE_BITS
@@ -21,7 +23,6 @@ from prealign.codeswitch.switch import switch_rows
 from prealign.codeswitch.table import CodeSwitchTable
 from prealign.codeswitch.vocabulary import read_vocabulary
 from prealign.dictionary.dictionary import Dictionary
-from prealign.dictionary.entries import Entry
 from prealign.errors import PrealignError
 
 
@@ -91,30 +92,6 @@ def test_turkish_i(zoo: dict[str, Any]) -> None:
         [Dictionary.from_pairs([("ilk", "first"), ("ışık", "light")], "tr", "en")], tokenizer
     )
     assert switched_text(table, tokenizer, "İlk IŞIK ilk Işık İLK ILK") == "First LIGHT first Light FIRST ILK"
-
-
-def test_candidates_follow_their_probabilities(zoo: dict[str, Any]) -> None:
-    tokenizer = zoo["byte-level"]
-    entries = [Entry("dog", "Hund", 7, 0.7, 1.0), Entry("dog", "Köter", 2, 0.2, 1.0), Entry("dog", "Tier", 1, 0.1, 1.0)]
-    table = CodeSwitchTable.compile([Dictionary("en", "de", entries)], tokenizer)
-    n = 6000  # three standard deviations are below 0.02
-    assert shares(table, tokenizer, "dog", n) == pytest.approx({"Hund": 0.7, "Köter": 0.2, "Tier": 0.1}, abs=0.02)
-    uniform = shares(table, tokenizer, "dog", n, candidates="uniform")
-    assert uniform == pytest.approx({"Hund": 1 / 3, "Köter": 1 / 3, "Tier": 1 / 3}, abs=0.02)
-    assert shares(table, tokenizer, "dog", 50, candidates="best") == {"Hund": 1.0}
-
-
-def test_weights_of_languages(zoo: dict[str, Any]) -> None:
-    """A word goes to a language in proportion to its weight, whatever the number of its translations there."""
-    tokenizer = zoo["byte-level"]
-    german = dictionary("de", ("dog", "Hund"), ("dog", "Köter"), ("cat", "Katze"))
-    table = CodeSwitchTable.compile([german, dictionary("zh", ("dog", "狗"))], tokenizer, weights={"zh": 3.0})
-    expected = {"Hund": 0.125, "Köter": 0.125, "狗": 0.75}
-    assert shares(table, tokenizer, "dog", 6000) == pytest.approx(expected, abs=0.02)
-    assert shares(table, tokenizer, "cat", 50) == {"Katze": 1.0}
-    without = CodeSwitchTable.compile([german, dictionary("zh", ("dog", "狗"))], tokenizer, weights={"de": 0.0})
-    assert shares(without, tokenizer, "dog", 50) == {"狗": 1.0}
-    assert without.report.drops.counts == {"weight of de is 0": 3}
 
 
 def test_saved_and_loaded(
@@ -234,3 +211,37 @@ def test_a_worker_maps_the_saved_table(tables: dict[str, CodeSwitchTable], tmp_p
     assert pickle.loads(sent).fingerprint == tables["unigram"].fingerprint
     whole = pickle.loads(pickle.dumps(tables["unigram"]))
     assert all((a == b).all() for a, b in zip(whole.arrays, tables["unigram"].arrays))
+
+
+def test_a_damaged_table_is_refused(tables: dict[str, CodeSwitchTable], tmp_path: Path) -> None:
+    folder = tmp_path / "table"
+    for damage in (
+        lambda: np.save(folder / "codes.npy", np.zeros(3)),
+        lambda: (folder / "pieces.npy").unlink(),
+        lambda: (folder / "table.json").write_text('{"format": 3}'),
+    ):
+        tables["unigram"].save(folder)
+        damage()
+        with pytest.raises(PrealignError, match=r"table is not whole: .* Compile it again"):
+            CodeSwitchTable.load(folder)
+
+
+def test_words_that_the_tokenizer_cannot_write_are_told(zoo: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    known, unknown = [("dog", "Hund"), ("house", "Haus")], [(f"ᚠᚢ{chr(0x16A0 + n)}", "Baum") for n in range(30)]
+    with pytest.raises(PrealignError, match=r"can write only 6\.2% of the dictionary's source words"):
+        CodeSwitchTable.compile([Dictionary.from_pairs(known + unknown, "en", "de")], zoo["wordpiece"])
+    with caplog.at_level(logging.WARNING):
+        table = CodeSwitchTable.compile([Dictionary.from_pairs(known + unknown[:1], "en", "de")], zoo["wordpiece"])
+    assert "lets only part of the words be matched" in caplog.text
+    assert table.report.translations == {"de": 2}
+    assert (table.report.sources, table.report.unwritable) == (2, 1)
+
+
+def test_tokens_that_mark_no_word_border_are_refused() -> None:
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    trainer = trainers.BpeTrainer(vocab_size=200, special_tokens=["<unk>", "<pad>"], show_progress=False)
+    tokenizer.train_from_iterator(["the theology of the other"], trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>")
+    with pytest.raises(PrealignError, match="marks neither spaces nor the continuation of words"):
+        CodeSwitchTable.compile([Dictionary.from_pairs([("the", "der")], "en", "de")], fast)
