@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from prealign.config.settings import DictionarySettings
+from prealign.config.dictionary import DictionarySettings
 from prealign.corpora.drops import Drops
 from prealign.corpora.sentence_pairs import corpora, read_pairs
 from prealign.dictionary.dictionary import Dictionary

@@ -79,9 +79,19 @@ def run(arguments: list[str]) -> int:
     except PrealignError as error:
         print(f"prealign: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        log.debug("where it happened", exc_info=True)
+        print(f"prealign: {_told(error)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("prealign: interrupted; the same command goes on from the last finished stage.", file=sys.stderr)
         return 130
+
+
+def _told(error: OSError) -> str:
+    """What the system refuses: "PATH: Permission denied"."""
+    what = error.strerror or str(error) or type(error).__name__
+    return what if error.filename is None else f"{error.filename}: {what}"
 
 
 def _nearest(command: str) -> str:

@@ -19,7 +19,7 @@ from prealign.alignment.parallel_words import Links, ParallelWords
 from prealign.alignment.programs import PROGRAMS, Eflomal, FastAlign, find_program
 from prealign.alignment.statistical import StatisticalAligner
 from prealign.alignment.thot_models import CHAINS, ThotAligner
-from prealign.config.settings import AlignerName, DictionarySettings
+from prealign.config.dictionary import KEEPS_A_MODEL, AlignerName, DictionarySettings
 from prealign.corpora.drops import Drops
 from prealign.errors import PrealignError
 
@@ -27,8 +27,6 @@ MODEL_CARD = "aligner.json"
 """File that says whose model a folder holds."""
 PARAMETERS = "parameters"
 """Folder of what the built-in aligner has learnt."""
-KEEPS_A_MODEL = ("statistical", *CHAINS, "eflomal")
-"""Aligners whose trained model can be saved and applied to other text."""
 INSTALL_LINES: dict[str, str] = {
     **dict.fromkeys(CHAINS, "pip install 'prealign[thot]'"),
     "simalign": "pip install 'prealign[neural]'",

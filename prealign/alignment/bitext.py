@@ -1,8 +1,8 @@
 """A word-segmented parallel corpus as flat integer arrays: what the aligner works on.
 
-A sentence pair costs 4 bytes per word here; as Python lists of strings it would cost more than ten times that. The
-cells (source word, target word) of sentence pairs are worked on in chunks, so they never need to be in memory
-together.
+A word costs 4 bytes here, and a source word 12 more when the chunks have listed it: measured with the offsets, 17 bytes
+for a source word and 4.5 for a target word. The cells (source word, target word) of sentence pairs are worked on in
+chunks, so they never need to be in memory together.
 """
 
 from __future__ import annotations

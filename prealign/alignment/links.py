@@ -20,6 +20,7 @@ from prealign.errors import PrealignError
 Symmetrisation = Literal["intersect", "union", "grow-diag", "grow-diag-final-and"]
 METHODS: tuple[Symmetrisation, ...] = get_args(Symmetrisation)
 UNLINKED = -1
+LAST_WORD = np.iinfo(np.int32).max
 INTERSECT, UNION, GROW_DIAG, GROW_DIAG_FINAL_AND = range(4)
 """The methods as numbers for the compiled code, in the order of `METHODS`."""
 
@@ -36,14 +37,15 @@ def parse_pharaoh(line: str, source_words: int | None = None, target_words: int 
         if not (dash and source.isdecimal() and target.isdecimal()):
             raise PrealignError(f"{item!r} is not a link; links are written as source-target, such as 0-0 1-2.")
         links.append((int(source), int(target)))
-    array = np.array(links, dtype=np.int32).reshape(-1, 2)
     for column, words, side in ((0, source_words, "source"), (1, target_words, "target")):
-        last = int(array[:, column].max(initial=-1))
+        last = max((link[column] for link in links), default=-1)
         if words is not None and last >= words:
             raise PrealignError(
                 f"a link names {side} word {last}, but the sentence has {words} words, and they count from 0."
             )
-    return array
+        if last > LAST_WORD:
+            raise PrealignError(f"a link names {side} word {last}, and no sentence has so many.")
+    return np.array(links, dtype=np.int32).reshape(-1, 2)
 
 
 def format_pharaoh(links: NDArray[np.int32]) -> str:

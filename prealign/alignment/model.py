@@ -7,6 +7,7 @@ kept. Words that the sample did not have can be made by any word, all equally pr
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,6 +21,9 @@ from prealign import files
 from prealign.alignment.bitext import starts_of
 from prealign.alignment.cooccurrence import PairTable
 from prealign.alignment.lexicon import ALPHA
+from prealign.errors import PrealignError
+
+log = logging.getLogger(__name__)
 
 KEPT = 1e-4
 """Least probability, in either direction, of a pair that is kept."""
@@ -70,10 +74,38 @@ class Model:
 
     @classmethod
     def load(cls, folder: Path) -> Model:
-        """Read what `save` wrote."""
-        types = files.read_json(folder / TYPES)
-        arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _arrays()}
-        return cls(types["source"], types["target"], **arrays)
+        """Read what `save` wrote.
+
+        Raises:
+            PrealignError: a file is missing or damaged, or they are not of one model.
+        """
+        reading = TYPES
+        try:
+            types = files.read_json(folder / TYPES)
+            source_types, target_types = types["source"], types["target"]
+            arrays = {}
+            for name in _arrays():
+                reading = f"{name}.npy"
+                arrays[name] = np.load(folder / reading, allow_pickle=False)
+        except (PrealignError, OSError, EOFError, ValueError, LookupError, TypeError) as error:
+            log.debug("%s: %r", folder / reading, error)
+            raise _not_whole(folder, f"{reading} is missing or damaged") from None
+        model = cls(source_types, target_types, **arrays)
+        if not model._fits_together():
+            raise _not_whole(folder, "the sizes of its files do not fit together")
+        return model
+
+    def _fits_together(self) -> bool:
+        sources, targets, pairs = len(self.source_types), len(self.target_types), len(self.targets)
+        return (
+            self.row_offsets.shape == (sources + 1,)
+            and int(self.row_offsets[-1]) == pairs
+            and self.targets.shape == (pairs,)
+            and self.masses.shape == (pairs, 2)
+            and self.source_totals.shape == self.none_makes_source.shape == (sources,)
+            and self.target_totals.shape == self.none_makes_target.shape == (targets,)
+            and self.jump_weights.shape[:1] == (2,)
+        )
 
     def masses_of(
         self, table: PairTable, source_numbers: NDArray[np.int32], target_numbers: NDArray[np.int32]
@@ -101,6 +133,10 @@ def numbers_of(types: Sequence[str], known: Sequence[str]) -> NDArray[np.int32]:
 def of_known(values: NDArray[Any], numbers: NDArray[np.int32], otherwise: float) -> NDArray[Any]:
     """[types] the values of the known types that `numbers` names; others get `otherwise`."""
     return np.append(values, np.asarray(otherwise, dtype=values.dtype))[numbers]  # place -1 is the last
+
+
+def _not_whole(folder: Path, why: str) -> PrealignError:
+    return PrealignError(f"The trained aligner {folder} is not whole: {why}. Copy it again or train anew.")
 
 
 def _arrays() -> list[str]:

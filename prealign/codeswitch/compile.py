@@ -187,7 +187,7 @@ def _keys(
         [part for context in contexts for part in (form_candidates * 2 + int(context.spaced), no_codes)]
     ).astype(np.int32)
 
-    has_key = (stops > starts).reshape(len(contexts), -1)[:, : len(forms)].any(axis=0)
+    has_key = np.any((stops > starts).reshape(len(contexts), -1)[:, : len(forms)], axis=0)
     for place in np.flatnonzero(is_exact & ~has_key):
         report.drops.add(f"source {_obstacle(forms[place], encoder)}", forms[place])
     report.unwritable = int((is_exact & ~has_key).sum())

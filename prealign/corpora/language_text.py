@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from prealign import draws
-from prealign.config.settings import PYTHON_DOCS, Recipe
+from prealign.config.fields import PYTHON_DOCS
+from prealign.config.settings import Recipe
 from prealign.corpora.clone import clone, has_clone_characters
 from prealign.corpora.documents import read_documents
 from prealign.corpora.drops import Drops

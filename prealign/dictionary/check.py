@@ -55,6 +55,8 @@ def check(path: Path, source_language: str = "", target_language: str = "") -> l
     faults = Faults()
     entries = parse_entries(table, faults, *languages)
     findings = [Finding(f"{faults.count:,} lines cannot be read", True, faults.told())] if faults.count else []
+    if not entries and not faults.count:
+        findings.append(Finding("no entries", True))
     findings += _of_card(card, languages, len(entries) + faults.count)
     findings += _of_entries(entries, *languages)
     if format_suffix(table) != ".parquet":

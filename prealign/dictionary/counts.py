@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prealign import files
-from prealign.corpora.words import fold, lower
+from prealign.corpora.words import fold, lower, without_soft_hyphens
 from prealign.errors import missing_extra
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def spellings(forms: Mapping[str, int], language: str) -> dict[str, str]:
     best: dict[str, tuple[int, str]] = {}
     for form, inside in forms.items():
         word = fold(form, language)
-        spelling = form if inside else lower(form, language)
+        spelling = without_soft_hyphens(form if inside else lower(form, language))
         best[word] = min(best.get(word, (1, "")), (-inside, spelling))
     return {word: spelling for word, (_, spelling) in best.items()}
 
@@ -119,10 +119,12 @@ class CountFolder:
                 connection.unregister("part")
 
 
-def linked_in(folders: Iterable[Path]) -> Iterator[Linked]:
-    """All word pairs of the parts in these folders together, in the order of `LinkCounts.linked`."""
-    folders = list(folders)
-    with _database(folders[0]) as connection:
+def linked_in(folders: Iterable[Path], spill: Path | None = None) -> Iterator[Linked]:
+    """All word pairs of the parts in these folders together, in the order of `LinkCounts.linked`.
+
+    spill: folder for what does not fit in memory meanwhile; none: the system's for temporary files.
+    """
+    with _database(spill) as connection:
         rows = connection.execute(
             "select source, target, sum(links) as together, sum(together) over (partition by source), "
             f"sum(together) over (partition by target) from {_tables(folders, 'links')} "
@@ -132,10 +134,9 @@ def linked_in(folders: Iterable[Path]) -> Iterator[Linked]:
             yield from map(Linked._make, batch)
 
 
-def forms_in(folders: Iterable[Path], side: str) -> dict[str, int]:
-    """The forms of one side, "source" or "target", in the parts of these folders together."""
-    folders = list(folders)
-    with _database(folders[0]) as connection:
+def forms_in(folders: Iterable[Path], side: str, spill: Path | None = None) -> dict[str, int]:
+    """The forms of one side, "source" or "target", in the parts of these folders together; spill: as in `linked_in`."""
+    with _database(spill) as connection:
         rows = connection.execute(f"select form, sum(inside)::bigint from {_tables(folders, side)} group by form")
         return dict(rows.fetchall())
 
@@ -155,18 +156,17 @@ def _ranks(words: Sequence[str]) -> NDArray[np.int64]:
 
 
 @contextmanager
-def _database(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory that spills to disk beside the folder."""
+def _database(spill: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory that spills to a temporary folder in `spill`."""
     try:
         import duckdb
     except ImportError:
         raise missing_extra("duckdb", "parquet", "Counting links a chunk or a shard at a time") from None
-    spilled = folder.with_name(f"{folder.name}.spilled")
-    try:
-        with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spilled)}) as connection:
-            yield connection
-    finally:
-        files.remove(spilled)
+    with (
+        TemporaryDirectory(dir=spill) as spilled,
+        duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": spilled}) as connection,
+    ):
+        yield connection
 
 
 def _tables(folders: Iterable[Path], name: str) -> str:

@@ -8,7 +8,7 @@ many, and the dictionary is made from what all have counted (`from_counts`).
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -16,10 +16,11 @@ from typing import Any
 
 from prealign import draws, files
 from prealign.alignment.aligners import Aligner, open_aligner
-from prealign.config.settings import DictionarySettings
+from prealign.config.dictionary import THRESHOLDS, DictionarySettings
 from prealign.corpora.drops import Drops
 from prealign.corpora.sentence_pairs import SentencePair
 from prealign.corpora.words import Segmenter
+from prealign.dictionary.counted import Counted, read_all
 from prealign.dictionary.counts import CountFolder, forms_in, linked_in, spellings
 from prealign.dictionary.dictionary import Dictionary
 from prealign.dictionary.linked_text import Extent, count_text
@@ -27,8 +28,6 @@ from prealign.dictionary.selection import entries_of
 from prealign.errors import PrealignError
 
 PAIRS_PER_CHUNK = 100_000
-COUNTED = "counted.json"
-"""File of a folder of counts that says what was counted, and how."""
 
 
 def induce(
@@ -88,6 +87,8 @@ def count_in_chunks(
     model: Path,
     folder: Path,
     drops: Drops,
+    corpora: Mapping[str, str],
+    shard: tuple[int, int] | None = None,
 ) -> Extent:
     """Link a corpus with a trained aligner and leave the counts in `folder`; memory does not grow with the corpus.
 
@@ -95,6 +96,8 @@ def count_in_chunks(
         model: folder of a trained model, from `train_aligner` or `save_model`.
         folder: exists and is empty; DuckDB's Parquet files and `counted.json` are written to it.
         drops: receives sentence pairs that the aligner cannot take; written to `counted.json` with what it held before.
+        corpora: name -> fingerprint of the files that the pairs come from; empty where the counts are used at once.
+        shard: (i, n) when the pairs are the i-th of n parts of these files.
     """
     stream = iter(pairs)
     counts, extent = CountFolder(folder), Extent()
@@ -105,35 +108,44 @@ def count_in_chunks(
         extent += of_part
         if of_part.sentence_pairs < PAIRS_PER_CHUNK:
             break
-    made_by = _made_by(aligner, segmenters, settings)
-    files.write_json(folder / COUNTED, made_by | {"extent": asdict(extent), "dropped": drops.as_dict()})
+    Counted(
+        languages=[segmenter.language for segmenter in segmenters],
+        corpora=dict(corpora),
+        shard=None if shard is None else list(shard),
+        model=files.fingerprint(model),
+        made_by=_made_by(aligner, segmenters, settings),
+        extent=asdict(extent),
+        dropped=drops.as_dict(),
+    ).write(folder)
     return extent
 
 
 def from_counts(
-    folders: Sequence[Path], source_language: str, target_language: str, settings: DictionarySettings, drops: Drops
+    folders: Sequence[Path],
+    source_language: str,
+    target_language: str,
+    settings: DictionarySettings,
+    drops: Drops,
+    spill: Path | None = None,
 ) -> Dictionary:
     """The dictionary of what was counted in one or several folders.
 
+    Args:
+        spill: folder for what does not fit in memory while the counts are added up; none: the system's.
     Raises:
-        PrealignError: a folder holds no counts, or they were made in different ways.
+        PrealignError: a folder holds no counts, or they do not add up to one corpus of these languages.
     """
-    counted = [_counted(folder) for folder in folders]
-    made_by = [{key: value for key, value in one.items() if key not in ("extent", "dropped")} for one in counted]
-    for folder, other in zip(folders, made_by):
-        if differing := [key for key in made_by[0] if other.get(key) != made_by[0][key]]:
-            raise PrealignError(
-                f"{folder} was counted with another {' and '.join(differing)} than {folders[0]}; counts add up only "
-                "when they were made in the same way. Count one of them again."
-            )
-    extent = sum((Extent(**one["extent"]) for one in counted), Extent())
+    counted = read_all(folders, source_language, target_language)
+    extent = sum((Extent(**one.extent) for one in counted), Extent())
     _refuse_wordless(extent, source_language, target_language)
     for one in counted:
-        drops.extend(one["dropped"])
-    source_spellings = spellings(forms_in(folders, "source"), source_language)
-    target_spellings = spellings(forms_in(folders, "target"), target_language)
-    entries = entries_of(linked_in(folders), source_spellings, target_spellings, settings, drops)
-    card = made_by[0] | asdict(extent) | _thresholds(settings) | {"dropped": drops.as_dict()}
+        drops.extend(one.dropped)
+    source_spellings = spellings(forms_in(folders, "source", spill), source_language)
+    target_spellings = spellings(forms_in(folders, "target", spill), target_language)
+    entries = entries_of(linked_in(folders, spill), source_spellings, target_spellings, settings, drops)
+    card = counted[0].made_by | asdict(extent) | _thresholds(settings) | {"dropped": drops.as_dict()}
+    if counted[0].corpora:
+        card["corpora"] = counted[0].corpora
     return Dictionary(source_language, target_language, entries, card)
 
 
@@ -141,13 +153,6 @@ def sample(pairs: Iterable[SentencePair], size: int, seed: int) -> Iterator[Sent
     """The `size` pairs with the smallest keyed hashes, in their order in the corpus."""
     keyed = ((draws.key(seed, "sentence pairs", place), place, pair) for place, pair in enumerate(pairs))
     return (pair for _, _, pair in sorted(heapq.nsmallest(size, keyed), key=lambda item: item[1]))
-
-
-def _counted(folder: Path) -> dict[str, Any]:
-    if not (folder / COUNTED).is_file():
-        raise PrealignError(f"{folder} holds no counts: it has no {COUNTED}. Name folders written with --shard.")
-    found: dict[str, Any] = files.read_json(folder / COUNTED)
-    return found
 
 
 def _made_by(aligner: Aligner, segmenters: tuple[Segmenter, Segmenter], settings: DictionarySettings) -> dict[str, Any]:
@@ -160,8 +165,7 @@ def _made_by(aligner: Aligner, segmenters: tuple[Segmenter, Segmenter], settings
 
 
 def _thresholds(settings: DictionarySettings) -> dict[str, Any]:
-    names = ("min_count", "min_probability", "min_share_of_best", "top_k")
-    return {name: getattr(settings, name) for name in names}
+    return {name: getattr(settings, name) for name in THRESHOLDS}
 
 
 def _refuse_wordless(extent: Extent, source_language: str, target_language: str) -> None:

@@ -17,7 +17,7 @@ from prealign.alignment.aligners import Aligner
 from prealign.alignment.bitext import Side, SideBuilder
 from prealign.alignment.given_links import GivenLinks, write_links
 from prealign.alignment.parallel_words import Links, ParallelWords
-from prealign.config.settings import DictionarySettings
+from prealign.config.dictionary import DictionarySettings
 from prealign.corpora.drops import Drops
 from prealign.corpora.sentence_pairs import SentencePair
 from prealign.corpora.words import Segmenter, fold

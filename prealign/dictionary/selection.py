@@ -2,8 +2,8 @@
 
 A pair of words is kept when it was linked `min_count` times, both its probabilities reach `min_probability`, it is
 `min_share_of_best` times as probable as the source word's best translation other than itself and among its `top_k` most
-probable, and neither word has a digit. A probability is the pair's share of all links of its word. A word whose only
-translation is itself is left out. What is left out is counted by reason.
+probable, and neither word has a digit or is an elided one (French "l'"). A probability is the pair's share of all links
+of its word. A word whose only translation is itself is left out. What is left out is counted by reason.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from operator import attrgetter
 
-from prealign.config.settings import DictionarySettings
+from prealign.config.dictionary import DictionarySettings
 from prealign.corpora.drops import Drops
 from prealign.corpora.words import has_digit
 from prealign.dictionary.counts import Linked
 from prealign.dictionary.entries import Entry, probability
+
+APOSTROPHES = "'\u2019"
 
 
 def entries_of(
@@ -61,6 +63,8 @@ def _fault(entry: Entry, better: list[Entry], settings: DictionarySettings) -> s
     """Why an entry stays out, or None; `better`: those of the same word that were kept, the best first."""
     if has_digit(entry.source) or has_digit(entry.target):
         return "word pairs with a digit"
+    if entry.source[-1] in APOSTROPHES or entry.target[-1] in APOSTROPHES:
+        return "word pairs with an elided word"  # the l' of "l'église"
     if entry.count < settings.min_count:
         return "word pairs below min_count"
     if min(entry.p_target_given_source, entry.p_source_given_target) < settings.min_probability:

@@ -14,7 +14,8 @@ from typing import Any
 
 from prealign import __version__
 from prealign.alignment.aligners import Aligner, open_aligner
-from prealign.config.settings import DictionaryPair, DictionarySettings, Recipe
+from prealign.config.dictionary import THRESHOLDS, DictionaryPair, DictionarySettings
+from prealign.config.settings import Recipe
 from prealign.corpora.clone import clone
 from prealign.corpora.drops import Drops
 from prealign.corpora.estimate import extent
@@ -25,6 +26,7 @@ from prealign.corpora.words import Segmenter
 from prealign.dictionary.dictionary import Dictionary
 from prealign.dictionary.induce import count_in_chunks, from_counts, induce, train_aligner
 from prealign.dictionary.quality import against_mapping
+from prealign.errors import PrealignError
 from prealign.stages.layout import Layout
 
 log = logging.getLogger(__name__)
@@ -87,8 +89,8 @@ def _in_chunks(
         counts.mkdir()
         of_chunks = Drops()
         pairs = read_pairs(corpora, *languages, of_chunks, rejects, settings.strict)
-        count_in_chunks(pairs, segmenters(pair), settings, model, counts, of_chunks)
-        return from_counts([counts], *languages, settings, drops)
+        count_in_chunks(pairs, segmenters(pair), settings, model, counts, of_chunks, corpora={})
+        return from_counts([counts], *languages, settings, drops, spill=Path(name))
 
 
 @contextmanager
@@ -122,6 +124,7 @@ def _build(
             dictionary.card |= _origin(pair, inputs)
         else:
             dictionary = _from_clone(recipe, pair, settings, drops, beside)
+        refuse_empty(dictionary)
         dictionary.write(folder)
     log.info("dictionary %s-%s: %s entries; left out: %s", pair.source, pair.target, f"{len(dictionary):,}", drops)
     return {
@@ -129,6 +132,21 @@ def _build(
         "sources": len(dictionary.by_source()),
         **{k: dictionary.card.get(k) for k in ("quality",)},
     }
+
+
+def refuse_empty(dictionary: Dictionary) -> None:
+    """A dictionary without entries is of no use to any later stage; the sentence tells what left them out."""
+    if dictionary.entries:
+        return
+    card, languages = dictionary.card, f"{dictionary.source_language}-{dictionary.target_language}"
+    if not card.keys() >= {"sentence_pairs", "links", "dropped", *THRESHOLDS}:  # not extracted from text here
+        raise PrealignError(f"The dictionary {languages} has no entries.")
+    limits = ", ".join(f"{name} {card[name]}" for name in THRESHOLDS)
+    left_out = ", ".join(f"{found['count']:,} {reason}" for reason, found in card["dropped"].items()) or "nothing"
+    raise PrealignError(
+        f"No entry {languages} is left of {card['sentence_pairs']:,} sentence pairs and {card['links']:,} links with "
+        f"{limits}. Left out: {left_out}. Lower the thresholds, or give more text."
+    )
 
 
 def _origin(pair: DictionaryPair, inputs: Mapping[str, str]) -> dict[str, Any]:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from prealign import files
-from prealign.config.settings import DictionaryPair, DictionarySettings, SegmenterName
+from prealign.config.dictionary import THRESHOLDS, DictionaryPair, DictionarySettings, SegmenterName
 from prealign.corpora.drops import Drops
 from prealign.corpora.estimate import extent
 from prealign.corpora.rejects import rejects_beside
 from prealign.corpora.sentence_pairs import Corpus, corpora, read_pairs
+from prealign.dictionary.counted import read_all
 from prealign.errors import PrealignError
 from prealign.stages.stage import Stage, options_of
 
 log = logging.getLogger(__name__)
+
+NOT_WITH_SHARD = ("max_sentence_pairs", "train_sentence_pairs", "save_links", "save_model")
+"""Settings of a whole build, which the counts of a shard cannot heed."""
 
 
 @dataclass
@@ -54,13 +61,17 @@ class Flags:
 
     @property
     def pair(self) -> DictionaryPair:
-        return DictionaryPair(
-            source=self.source,
-            target=self.target,
-            source_segmenter=self.source_segmenter,
-            target_segmenter=self.target_segmenter,
-            model=None if self.model is None else str(self.model),
-        )
+        try:
+            return DictionaryPair(
+                source=self.source,
+                target=self.target,
+                source_segmenter=self.source_segmenter,
+                target_segmenter=self.target_segmenter,
+                model=None if self.model is None else str(self.model),
+            )
+        except ValidationError as error:
+            problems = (problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+            raise PrealignError.of_several("--source and --target do not fit:", problems) from None
 
     @property
     def corpora(self) -> list[Corpus]:
@@ -73,6 +84,7 @@ def build_from_flags(arguments: list[str]) -> int:
     import tyro
 
     flags = tyro.cli(Flags, args=arguments, prog="prealign build-dict", config=(tyro.conf.OmitArgPrefixes,))
+    pair = flags.pair
     missing = [str(path) for path in (*flags.parallel, *flags.links) if not path.is_file()]
     missing += [str(path) for path in (*flags.counts, flags.model) if path is not None and not path.is_dir()]
     if missing:
@@ -80,13 +92,13 @@ def build_from_flags(arguments: list[str]) -> int:
     _check(flags)
     shard = _shard(flags)
     if flags.dry_run:
-        print(f"reads   {extent(flags.corpora)}\nwrites  {flags.output}, {rejects_beside(flags.output)}")
+        print(_plan(flags))
         return 0
     stage = Stage(
         "dictionary",
         flags.output,
         options_of(flags.thresholds, "thresholds", "pairs", "held_out_share", "clone_sentence_pairs")
-        | options_of(flags.pair, "pair", "parallel", "path", "model")
+        | options_of(pair, "pair", "parallel", "path", "model")
         | {"seed": flags.seed}
         | ({} if shard is None else {"shard": flags.shard}),
         {str(path): files.fingerprint(path) for path in _inputs(flags)},
@@ -104,14 +116,49 @@ def _check(flags: Flags) -> None:
     """What flags need and what they exclude."""
     if bool(flags.parallel) == bool(flags.counts):
         raise PrealignError("Give either --parallel (text to align) or --counts (folders that --shard has written).")
-    if flags.counts and (flags.shard is not None or flags.model is not None):
-        raise PrealignError("--counts adds up what was counted; --shard and --model belong to --parallel.")
+    if flags.counts and (ignored := _ignored_by_counts(flags)):
+        raise PrealignError(
+            f"--counts adds up what was counted already and takes thresholds only; leave out {', '.join(ignored)}."
+        )
+    if flags.shard is not None and (ignored := _changed(flags.thresholds, NOT_WITH_SHARD)):
+        raise PrealignError(
+            f"--shard counts all sentence pairs of a shard with a model that is there; leave out {', '.join(ignored)}."
+        )
     if flags.shard is not None and flags.model is None:
         raise PrealignError(
             "--shard needs --model, so that all shards are linked alike: the folder `aligner` of a dictionary built "
             "from a part of the text with --max-sentence-pairs and --save-model."
         )
     _check_links(flags)
+
+
+def _ignored_by_counts(flags: Flags) -> list[str]:
+    """Options given that have no say when counts are added up."""
+    of_text = ("shard", "model", "links", "source_segmenter", "target_segmenter", "seed")
+    settings = [name for name in DictionarySettings.model_fields if name not in THRESHOLDS]
+    unset = Flags(flags.source, flags.target, flags.output)
+    given = [_option(name) for name in of_text if getattr(flags, name) != getattr(unset, name)]
+    return given + _changed(flags.thresholds, settings)
+
+
+def _changed(settings: DictionarySettings, names: Iterable[str]) -> list[str]:
+    """Those of the settings that differ from their defaults, as options."""
+    unset = DictionarySettings()
+    return [_option(name) for name in names if getattr(settings, name) != getattr(unset, name)]
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _plan(flags: Flags) -> str:
+    """What --dry-run prints."""
+    if not flags.counts:
+        return f"reads   {extent(flags.corpora)}\nwrites  {flags.output}, {rejects_beside(flags.output)}"
+    counted = read_all(flags.counts, flags.source, flags.target)
+    pairs = sum(one.extent["sentence_pairs"] for one in counted)
+    folders = ", ".join(map(str, flags.counts))
+    return f"reads   counts of {pairs:,} sentence pairs in {folders}\nwrites  {flags.output}"
 
 
 def _shard(flags: Flags) -> tuple[int, int] | None:
@@ -147,17 +194,18 @@ def _inputs(flags: Flags) -> list[Path]:
 def _build(flags: Flags, folder: Path) -> dict[str, Any]:
     # numba takes half a second to load, and --help should not wait for it
     from prealign.dictionary.induce import from_counts
-    from prealign.stages.build_dict import from_parallel_text, kept_beside
+    from prealign.stages.build_dict import from_parallel_text, kept_beside, refuse_empty
 
     drops = Drops()
     rejects = rejects_beside(flags.output)
     with kept_beside(folder) as beside:
         if flags.counts:
-            dictionary = from_counts(flags.counts, flags.source, flags.target, flags.thresholds, drops)
+            dictionary = from_counts(flags.counts, flags.source, flags.target, flags.thresholds, drops, spill=beside)
         else:
             dictionary = from_parallel_text(
                 flags.corpora, flags.pair, flags.thresholds, flags.seed, drops, rejects, beside
             )
+        refuse_empty(dictionary)
         dictionary.write(folder)
     log.info("left out: %s", drops)
     return {"entries": len(dictionary), "sources": len(dictionary.by_source()), "left_out": drops.as_dict()}
@@ -173,6 +221,12 @@ def _count(flags: Flags, shard: tuple[int, int], folder: Path) -> dict[str, Any]
     rejects = rejects_beside(flags.output)
     log.info("%s-%s, shard %s: reading %s", flags.source, flags.target, flags.shard, extent(flags.corpora))
     pairs = read_pairs(flags.corpora, flags.source, flags.target, drops, rejects, strict, shard)
-    counted = count_in_chunks(pairs, segmenters(flags.pair), flags.thresholds, flags.model, folder, drops)
+    content = {
+        f"corpus {number}, {path.name}": files.fingerprint(path)
+        for number, corpus in enumerate(flags.corpora, start=1)
+        for path in corpus.files
+    }
+    both = segmenters(flags.pair)
+    counted = count_in_chunks(pairs, both, flags.thresholds, flags.model, folder, drops, content, shard)
     log.info("left out: %s", drops)
     return {"sentence_pairs": counted.sentence_pairs, "left_out": drops.as_dict()}

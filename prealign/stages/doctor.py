@@ -10,11 +10,15 @@ from importlib.util import find_spec
 
 from prealign import __version__
 from prealign.alignment.aligners import INSTALL_LINES, is_installed
-from prealign.config.settings import ALIGNERS
+from prealign.config.dictionary import ALIGNERS
 
 BASE = (
     "numpy",
     "numba",
+    "tqdm",
+    "pyyaml",
+    "pydantic",
+    "tyro",
     "torch",
     "transformers",
     "tokenizers",
@@ -22,11 +26,15 @@ BASE = (
     "sentencepiece",
     "icu4py",
     "rjieba",
+    "zstandard",
+    "jinja2",
 )
+"""As in pyproject.toml; written down here because a checkout that is not installed has no metadata to ask."""
 EXTRAS = {
-    "report": ("matplotlib",),
     "neural": ("simalign",),
     "thot": ("sil-thot",),
+    "parquet": ("duckdb",),
+    "report": ("matplotlib",),
     "eval": ("lm-eval", "scikit-learn"),
     "track": ("tensorboard", "wandb"),
 }

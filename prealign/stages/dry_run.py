@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prealign.config.settings import PYTHON_DOCS, Recipe
+from prealign.config.fields import PYTHON_DOCS
+from prealign.config.settings import Recipe
 from prealign.corpora.estimate import extent
 from prealign.errors import PrealignError
 from prealign.stages.layout import Layout

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from prealign import files
-from prealign.config.settings import PYTHON_DOCS, Arm, DictionaryPair, Recipe
+from prealign.config.dictionary import DictionaryPair
+from prealign.config.fields import PYTHON_DOCS
+from prealign.config.settings import Arm, Recipe
 from prealign.corpora.sentence_pairs import Corpus, corpora
 from prealign.stages.stage import Stage, options_of
 

@@ -66,6 +66,23 @@ def test_pairs_that_hardly_translate_each_other_are_not_kept(model: Model) -> No
     assert len(kept) < 40 * 40
 
 
-def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PrealignError, match=TYPES):
-        Model.load(tmp_path)
+@pytest.mark.parametrize("name", [TYPES, "masses.npy"])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"half"])
+def test_a_folder_with_a_file_missing_or_damaged_is_named(
+    model: Model, tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    model.save(tmp_path / "model")
+    damaged = tmp_path / "model" / name
+    if content is None:
+        damaged.unlink()
+    else:
+        damaged.write_bytes(damaged.read_bytes()[:-5] if content == b"half" else content)
+    with pytest.raises(PrealignError, match=rf"model is not whole: {name} is missing or .* Copy it again or train"):
+        Model.load(tmp_path / "model")
+
+
+def test_files_of_two_models_are_not_one(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    np.save(tmp_path / "model" / "targets.npy", model.targets[:-1])
+    with pytest.raises(PrealignError, match="is not whole: the sizes of its files do not fit together"):
+        Model.load(tmp_path / "model")

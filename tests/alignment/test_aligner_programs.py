@@ -14,7 +14,7 @@ import pytest
 from prealign.alignment.aligners import open_aligner
 from prealign.alignment.parallel_words import ParallelWords
 from prealign.alignment.programs import find_program
-from prealign.config.settings import DictionarySettings
+from prealign.config.dictionary import DictionarySettings
 from prealign.corpora.drops import Drops
 from prealign.errors import PrealignError
 

@@ -14,7 +14,7 @@ from prealign.alignment.aligners import INSTALL_LINES, open_aligner
 from prealign.alignment.parallel_words import Links, ParallelWords
 from prealign.alignment.statistical import align
 from prealign.alignment.thot_models import CHAINS
-from prealign.config.settings import ALIGNERS, DictionarySettings
+from prealign.config.dictionary import ALIGNERS, KEEPS_A_MODEL, DictionarySettings
 from prealign.corpora.drops import Drops
 from prealign.errors import PrealignError
 
@@ -32,6 +32,10 @@ def test_the_default_is_the_built_in_one(known_text: ParallelWords, error_rate) 
     assert all(map(np.array_equal, np.split(found.links, found.offsets[1:-1]), plain))
     assert error_rate(found) < 0.2
     assert aligner.signature()["name"] == "statistical"
+
+
+def test_models_are_kept_by_the_built_in_aligner_sil_thot_and_eflomal() -> None:
+    assert set(KEEPS_A_MODEL) == {"statistical", "eflomal", *CHAINS}
 
 
 @pytest.mark.parametrize("name", CHAINS)

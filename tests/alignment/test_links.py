@@ -164,6 +164,10 @@ def test_links_outside_the_sentence_are_refused() -> None:
         parse_pharaoh("0-0 1-2", 2, 2)
     with pytest.raises(PrealignError, match="names source word 1, but the sentence has 1 words"):
         parse_pharaoh("0-0 1-2", 1, 3)
+    with pytest.raises(PrealignError, match="names target word 99999999999, but the sentence has 2 words"):
+        parse_pharaoh("0-99999999999", 2, 2)
+    with pytest.raises(PrealignError, match="names source word 2147483648, and no sentence has so many"):
+        parse_pharaoh("2147483648-0")
 
 
 def test_alignment_error_rate_by_hand() -> None:

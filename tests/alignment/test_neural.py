@@ -18,7 +18,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from prealign.alignment import neural
 from prealign.alignment.aligners import open_aligner
 from prealign.alignment.parallel_words import ParallelWords
-from prealign.config.settings import DictionarySettings
+from prealign.config.dictionary import DictionarySettings
 from prealign.corpora.drops import Drops
 from prealign.errors import PrealignError
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from icu4py import icu_version
 
 from prealign.corpora.words import Segmenter, fold, has_digit, sentences
 from prealign.errors import PrealignError
@@ -15,7 +16,17 @@ WORDS = [
     ("en", "Hello, world! I don't pay 3.14 dollars.", ["Hello", "world", "I", "don't", "pay", "3.14", "dollars"]),
     ("en", "an e-mail (to the U.S.A.)", ["an", "e", "mail", "to", "the", "U.S.A"]),
     ("de", "Die Millionen-Grenze für Straßen", ["Die", "Millionen", "Grenze", "für", "Straßen"]),
-    ("fr", "aujourd'hui, « l'été »", ["aujourd'hui", "l'été"]),
+    ("fr", "aujourd'hui, « l'été »", ["aujourd'hui", "l'", "été"]),
+    ("fr", "L’homme qu'il n’a d'aujourd'hui", ["L’", "homme", "qu'", "il", "n’", "a", "d'", "aujourd'hui"]),
+    ("fr-CA", "JUSQU'À LORSQU’ELLE C'EST ç'a été", ["JUSQU'", "À", "LORSQU’", "ELLE", "C'", "EST", "ç'", "a", "été"]),
+    ("fr", "quelqu'un, prud’homme, presqu'île, entr'ouvert", ["quelqu'un", "prud’homme", "presqu'île", "entr'ouvert"]),
+    ("fr", "O'Connor l' homme d’«Ubu»", ["O'Connor", "l", "homme", "d", "Ubu"]),
+    ("it", "Dell'acqua, c'è un po' d’ombra", ["Dell'", "acqua", "c'", "è", "un", "po", "d’", "ombra"]),
+    ("it", "un'altra mezz'ora", ["un'", "altra", "mezz'ora"]),
+    ("ca", "L'home d’aquí s'ha compra'l", ["L'", "home", "d’", "aquí", "s'", "ha", "compra'l"]),
+    ("oc", "L'òme qu’es d'aicí", ["L'", "òme", "qu’", "es", "d'", "aicí"]),
+    ("en", "l'homme d’Artagnan", ["l'homme", "d’Artagnan"]),
+    ("en", "the si\u00adnk", ["the", "si\u00adnk"]),
     ("ru", "Ёлка — это дерево.", ["Ёлка", "это", "дерево"]),
     ("ar", "السلام عليكم، كيف الحال؟", ["السلام", "عليكم", "كيف", "الحال"]),
     ("zh", "我喜欢学习汉语。她3岁", ["我", "喜欢", "学习", "汉语", "她", "3", "岁"]),
@@ -26,6 +37,7 @@ WORDS = [
     ("en", "!? … 😀 — ++", []),
     ("en", "", []),
 ]
+CHARACTERS = "abdlqu1.,'’\u00ad_ \n\t我学校é́𝒳😀👨‍👩𐐲ไทยสว์日ほ\u200b\u2028🇩🇪\x00"
 
 
 def in_threes(text: str) -> list[str]:
@@ -42,10 +54,10 @@ def test_words(language: str, text: str, expected: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "segmenter",
-    [Segmenter("en"), Segmenter("zh"), Segmenter("th"), Segmenter("en", "spaces"), Segmenter("zh", in_threes)],
-    ids=["icu-en", "rjieba", "icu-th", "spaces", "function"],
+    [*map(Segmenter, ("en", "fr", "zh", "th")), Segmenter("en", "spaces"), Segmenter("zh", in_threes)],
+    ids=["icu-en", "icu-fr", "rjieba", "icu-th", "spaces", "function"],
 )
-@given(text=st.text(alphabet=st.sampled_from("ab1.,'’ \n\t我学校é́𝒳😀👨‍👩𐐲ไทยสว์日ほ\u200b\u2028🇩🇪\x00"), max_size=30))
+@given(text=st.text(alphabet=st.sampled_from(CHARACTERS), max_size=30))
 @settings(max_examples=150, deadline=None)
 def test_spans_are_ordered_and_leave_out_no_letter(segmenter: Segmenter, text: str) -> None:
     spans = segmenter.spans(text)
@@ -88,7 +100,9 @@ def test_an_unknown_segmenter_is_refused() -> None:
 
 
 def test_signature_names_the_segmenter_and_its_version() -> None:
-    assert Segmenter("de").signature.startswith("icu ")
+    assert Segmenter("de").signature == f"icu {icu_version}"
+    assert Segmenter("fr").signature == f"icu {icu_version} elision 1"
+    assert Segmenter("fr", "spaces").signature == "spaces"
     assert Segmenter("zh").signature.startswith("rjieba ")
 
 
@@ -97,6 +111,7 @@ OPENINGS = [
     ("de", "Am Haus, dem Haus", ["Am"]),
     ("zh", "我们学习。他们喜欢", ["我们", "他们"]),
     ("en", "(Well) then", ["Well"]),
+    ("fr", "L'Église et l'État", ["L'"]),
 ]
 
 
@@ -125,6 +140,8 @@ def test_sentences() -> None:
         ("İ", "az-Latn", "i"),
         ("e\u0301", "fr", "é"),
         ("汉语", "zh", "汉语"),
+        ("Don’t", "en", "don't"),
+        ("si\u00adnk", "en", "sink"),
     ],
 )
 def test_fold(word: str, language: str, folded: str) -> None:

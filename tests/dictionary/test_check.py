@@ -84,6 +84,10 @@ def test_cards(tmp_path: Path) -> None:
         check(tmp_path / "d")
 
 
+def test_a_dictionary_without_entries(tmp_path: Path) -> None:
+    assert [(finding.what, finding.is_error) for finding in check(folder(tmp_path / "d", ""))] == [("no entries", True)]
+
+
 def test_samples_are_few_and_errors_come_first(tmp_path: Path) -> None:
     rows = "".join(f"name{c}\tname{c}\t1\t1\t1\n" for c in "abcdefgh") + "a\tb\t1\t7\t1\n"
     findings = check(folder(tmp_path / "d", rows))

@@ -76,6 +76,8 @@ def test_word_pairs_come_by_source_word_and_count() -> None:
         ({"Gestern": 0}, {"gestern": "gestern"}),
         ({"Rand": 1, "rand": 1}, {"rand": "Rand"}),
         ({"Straße": 1, "STRASSE": 0}, {"strasse": "Straße"}),
+        ({"geht's": 1, "geht’s": 2}, {"geht's": "geht’s"}),
+        ({"Spül\u00adbecken": 2, "Spülbecken": 1}, {"spülbecken": "Spülbecken"}),
         ({"東京": 2, "ＡＢ": 0}, {"東京": "東京", "ａｂ": "ａｂ"}),
     ],
 )

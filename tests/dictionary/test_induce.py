@@ -8,7 +8,7 @@ from pydoc_data.topics import topics
 
 import pytest
 
-from prealign.config.settings import DictionarySettings
+from prealign.config.dictionary import DictionarySettings
 from prealign.corpora.clone import clone
 from prealign.corpora.drops import Drops
 from prealign.corpora.sentence_pairs import SentencePair, clone_pairs

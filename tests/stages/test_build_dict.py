@@ -165,7 +165,14 @@ def test_chunks_and_shards_count_what_the_whole_does(corpus: Path, monkeypatch: 
         (["--shard", "1/2"], "--shard needs --model"),
         (["--shard", "3/2", "--model", "."], "--shard is i/n with i from 1 to n"),
         (["--counts", "."], "Give either --parallel .* or --counts"),
-        (["--train-sentence-pairs", "5", "--aligner", "fast_align"], "not installed|keeps no model"),
+        (
+            ["--shard", "1/2", "--model", ".", "--max-sentence-pairs", "9", "--save-links", "--save-model"],
+            "leave out --max-sentence-pairs, --save-links, --save-model",
+        ),
+        (["--shard", "1/2", "--model", ".", "--train-sentence-pairs", "9"], "leave out --train-sentence-pairs"),
+        (["--target", "German"], "'German' is not a BCP 47 code such as en, zh or pt-BR"),
+        (["--target", "en"], "source and target are both en"),
+        (["--min-count", "999"], "No entry en-de is left of 18 sentence pairs and .* with min_count 999, .* below min"),
     ],
 )
 def test_flags_that_do_not_go_together(
@@ -176,14 +183,83 @@ def test_flags_that_do_not_go_together(
     assert re.search(sentence, capsys.readouterr().err)
 
 
-def test_counts_made_in_different_ways_do_not_add_up(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_counts_that_do_not_add_up(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(command(corpus, "--save-model")) == 0
-    for number, more in ((1, []), (2, ["--symmetrisation", "union"])):
-        shard = ["--model", str(corpus / "made" / "aligner"), "--shard", f"{number}/2", *more]
-        assert cli.run([*command(corpus, *shard), "--output", str(corpus / str(number))]) == 0
-    counts = ["--counts", str(corpus / "1"), str(corpus / "2")]
-    ends = ["--source", "en", "--target", "de", "--output", str(corpus / "sum")]
-    assert cli.run(["build-dict", *counts, *ends]) == 2
-    assert "2 was counted with another symmetrisation than" in capsys.readouterr().err
-    assert cli.run(["build-dict", "--counts", str(corpus / "made"), *ends]) == 2
-    assert "made holds no counts: it has no counted.json" in capsys.readouterr().err
+    trained = ["--model", str(corpus / "made" / "aligner")]
+
+    def count(name: str, *more: str) -> None:
+        assert cli.run([*command(corpus, *trained, "--shard", *more), "--output", str(corpus / name)]) == 0
+
+    def said(names: str, source: str = "en", *more: str) -> str:
+        folders = [str(corpus / name) for name in names.split()]
+        ends = ["--source", source, "--target", "de", "--output", str(corpus / "sum"), *more]
+        capsys.readouterr()
+        assert cli.run(["build-dict", "--counts", *folders, *ends]) == 2
+        return capsys.readouterr().err
+
+    count("1", "1/2")
+    count("2", "2/2")
+    count("union", "2/2", "--symmetrisation", "union")
+    count("thirds", "2/3")
+    assert "union was counted with another symmetrisation than" in said("1 union")
+    assert "thirds was counted with another number of shards than" in said("1 thirds")
+    assert "made holds no counts: it has no counted.json" in said("made")
+    assert "hold shard 1/2; name it once" in said("1 2 1")
+    assert "1 of 2 shards are missing: 2/2" in said("1")
+    assert "1 holds counts of en-de, but fr-de was asked for" in said("1 2", "fr")
+    assert "1 of 2 shards are missing: 1/2" in said("2", "en", "--dry-run")
+    ignored = ["--seed", "2", "--source-segmenter", "spaces", "--aligner", "eflomal", "--save-links"]
+    assert "leave out --source-segmenter, --seed, --aligner, --save-links." in said("1 2", "en", *ignored)
+
+    with (corpus / "a.tsv").open("a", encoding="utf-8") as file:
+        file.write("one more\tnoch eins\n")
+    count("longer", "2/2")
+    assert "longer was counted with another parallel text than" in said("1 longer")
+    assert cli.run([*command(corpus, "--save-model"), "--output", str(corpus / "other")]) == 0
+    trained[1] = str(corpus / "other" / "aligner")
+    count("retrained", "2/2")
+    assert "retrained was counted with another trained model than" in said("longer retrained")
+
+
+def test_counts_are_planned_and_leave_the_folders_of_others_alone(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="adding up counts needs the extra `parquet`")
+    assert cli.run(command(corpus, "--save-model")) == 0
+    shard = ["--model", str(corpus / "made" / "aligner"), "--shard", "1/1"]
+    counts = corpus / "finished" / "counts"
+    assert cli.run([*command(corpus, *shard), "--output", str(counts)]) == 0
+    before = sorted(path.name for path in counts.iterdir())
+    ends = ["--source", "en", "--target", "de", "--output", str(corpus / "out" / "sum")]
+    capsys.readouterr()
+    assert cli.run(["build-dict", "--counts", str(counts), *ends, "--dry-run"]) == 0
+    assert capsys.readouterr().out == (
+        f"reads   counts of 18 sentence pairs in {counts}\nwrites  {corpus / 'out' / 'sum'}\n"
+    )
+    spilled: list[Path] = []
+    connect = duckdb.connect
+
+    def watched(config: dict[str, str]) -> object:
+        spilled.append(Path(config["temp_directory"]))
+        return connect(config=config)
+
+    monkeypatch.setattr(duckdb, "connect", watched)
+    assert cli.run(["build-dict", "--counts", str(counts), *ends]) == 0
+    assert spilled
+    assert all(path.is_relative_to(corpus / "out") for path in spilled)
+    assert sorted(path.name for path in counts.iterdir()) == before
+    assert [path.name for path in counts.parent.iterdir() if path.is_dir()] == ["counts"]
+    assert [path.name for path in (corpus / "out").iterdir()] == ["sum"]
+    card = json.loads((corpus / "out" / "sum" / "card.json").read_text(encoding="utf-8"))
+    assert list(card["corpora"]) == ["corpus 1, a.tsv", "corpus 2, b.txt", "corpus 3, c.jsonl", "corpus 4, d.tmx"]
+
+
+def test_a_recipe_that_leaves_no_entry_is_told(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recipe(corpus, "[a.tsv, b.txt]")
+    assert cli.run(["build-dict", str(path), "--dictionary.min-count", "999"]) == 2
+    assert "No entry en-de is left of 9 sentence pairs" in capsys.readouterr().err
+    assert not (corpus / "run" / "dictionary" / "en--de").exists()
+    (corpus / "empty.tsv").write_text("source\ttarget\tcount\tp_target_given_source\tp_source_given_target\n")
+    path.write_text(path.read_text().replace("parallel: [a.tsv, b.txt]", "path: empty.tsv"), encoding="utf-8")
+    assert cli.run(["build-dict", str(path)]) == 2
+    assert "The dictionary en-de has no entries." in capsys.readouterr().err

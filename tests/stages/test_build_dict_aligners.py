@@ -110,10 +110,14 @@ def test_flags_that_do_not_go_together(corpus: Path, capsys: pytest.CaptureFixtu
     ):
         assert cli.run(command(corpus, "made", *flags)) == 2
         assert sentence in capsys.readouterr().err
-    with pytest.raises(SystemExit) as ended:
-        cli.run(command(corpus, "made", "--aligner", "neural"))
-    assert ended.value.code == 2
-    assert "the aligner neural needs `encoder`" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    for flags, sentence in (
+        (["--aligner", "neural"], "the aligner neural needs `encoder`"),
+        (["--aligner", "fast_align", "--train-sentence-pairs", "5"], "the aligner fast_align keeps none"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.run(command(corpus, "made", *flags))
+        assert ended.value.code == 2
+        assert sentence in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
 def test_a_moses_pair_has_one_file_of_links(corpus: Path) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from prealign import cli
+from prealign.stages import doctor
 
 IMPORTED = """
 import sys
@@ -60,6 +64,27 @@ def test_a_recipe_with_three_mistakes_is_told_in_full_with_exit_code_2(tmp_path,
 def test_mistakes_on_the_command_line(arguments, sentence, capsys):
     assert cli.run(arguments) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_what_the_system_refuses_is_a_sentence(tmp_path, capsys):
+    (tmp_path / "pairs.tsv").write_text("a cat\teine Katze\na cat\tdie Katze\n", encoding="utf-8")
+    (tmp_path / "file").write_text("no folder")
+    arguments = ["build-dict", "--parallel", str(tmp_path / "pairs.tsv"), "--source", "en", "--target", "de"]
+    assert cli.run([*arguments, "--output", str(tmp_path / "file" / "out")]) == 2
+    error = capsys.readouterr().err
+    assert error.splitlines()[-1].startswith(f"prealign: {tmp_path / 'file'}")
+    assert error.splitlines()[-1].endswith(": Not a directory")
+
+
+def test_doctor_asks_for_what_the_project_declares():
+    declared = tomllib.loads((Path(doctor.__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+
+    def names(requirements):
+        return {re.match("[a-z0-9-]+", requirement)[0] for requirement in requirements}
+
+    assert set(doctor.BASE) == names(declared["dependencies"])
+    extras = {extra: names(wanted) for extra, wanted in declared["optional-dependencies"].items() if extra != "dev"}
+    assert {extra: set(wanted) for extra, wanted in doctor.EXTRAS.items()} == extras
 
 
 def test_doctor_lists_versions_and_remedies(capsys):

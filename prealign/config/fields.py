@@ -1,0 +1,51 @@
+"""What all settings are made of: their base class, and the types of their values."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+PYTHON_DOCS = "python-docs"
+"""A `text` source that is no file: the English documentation of the running Python interpreter."""
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+
+
+def _check_input(path: str, info: ValidationInfo) -> str:
+    """An input must exist when the recipe is read by a command (the reader passes `data` as context)."""
+    if info.context is None or path == PYTHON_DOCS:
+        return path
+    place = resolve(path, info.context["data"])
+    if not place.exists():
+        raise ValueError(
+            f"{place} does not exist; paths are relative to the data folder {info.context['data']} (--data)"
+        )
+    return path
+
+
+def resolve(path: str, data: str | Path) -> Path:
+    """Where an input of the recipe is: absolute paths stay, others are relative to the data folder."""
+    place = Path(path).expanduser()
+    return place if place.is_absolute() else Path(data).expanduser() / place
+
+
+InputPath = Annotated[str, AfterValidator(_check_input)]
+
+
+def check_code(code: str) -> str:
+    """The language code, if it is one."""
+    if not LANGUAGE_CODE.fullmatch(code):
+        raise ValueError(f"{code!r} is not a BCP 47 code such as en, zh or pt-BR")
+    return code
+
+
+class Settings(BaseModel):
+    """Base of all sections: unknown keys are refused, docstrings under fields are their descriptions."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
