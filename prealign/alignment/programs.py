@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from itertools import compress
@@ -40,7 +41,7 @@ def find_program(program: str) -> str | None:
     return shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
 
 
-class ProgramAligner:
+class ProgramAligner(ABC):
     """What the programs share: the files they read and write."""
 
     cased = False
@@ -62,12 +63,13 @@ class ProgramAligner:
                 self._read(folder / direction, text, np.flatnonzero(full).tolist(), put)
         return directions.join(symmetrisation)
 
+    @abstractmethod
     def signature(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """See `aligners.Aligner.signature`."""
 
+    @abstractmethod
     def _align(self, folder: Path, pairs: list[WordPair]) -> None:
         """Leave the files `forward` and `backward` in the folder: links of one pair a line, source first."""
-        raise NotImplementedError
 
     def _read(
         self, file: Path, text: ParallelWords, places: list[int], put: Callable[[int, NDArray[np.integer]], None]

@@ -101,8 +101,8 @@ def count_in_chunks(
     """
     stream = iter(pairs)
     counts, extent = CountFolder(folder), Extent()
+    aligner = open_aligner(settings, model)
     while True:
-        aligner = open_aligner(settings, model)
         part, of_part = count_text(islice(stream, PAIRS_PER_CHUNK), segmenters, aligner, settings, drops)
         counts.add(part)
         extent += of_part
