@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prealign.config.settings import EvalSettings
+from prealign.config.evaluation import EvalSettings
 from prealign.errors import PrealignError
 from prealign.evaluation.bits_per_byte import bits_per_byte
 from prealign.evaluation.sentence_retrieval import SentenceTest

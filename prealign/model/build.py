@@ -15,7 +15,7 @@ import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel
 
 from prealign import draws
-from prealign.config.settings import ModelSettings
+from prealign.config.init import ModelSettings
 from prealign.errors import PrealignError
 
 log = logging.getLogger(__name__)

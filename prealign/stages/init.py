@@ -10,7 +10,8 @@ import torch
 from transformers import PreTrainedModel
 
 from prealign import draws, ranks
-from prealign.config.settings import ModelSettings, Recipe
+from prealign.config.init import ModelSettings
+from prealign.config.settings import Recipe
 from prealign.errors import PrealignError
 from prealign.evaluation.word_forms import encode_words
 from prealign.model.build import build_model, number_of_parameters

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from prealign.config.settings import Arm, ModelSettings
+from prealign.config.init import ModelSettings
+from prealign.config.settings import Arm
 from prealign.errors import PrealignError
 from prealign.model.build import build_model
 from prealign.objectives.causal_lm import CausalLM

@@ -17,7 +17,9 @@ from transformers.utils.logging import disable_progress_bar
 
 from prealign import ranks
 from prealign.codeswitch.table import CodeSwitchTable
-from prealign.config.settings import OptimizerSettings, Recipe, RetrievalSet
+from prealign.config.engine import OptimizerSettings
+from prealign.config.evaluation import RetrievalSet
+from prealign.config.settings import Recipe
 from prealign.corpora.documents import read_lines
 from prealign.corpora.store import TokenStore
 from prealign.dictionary.dictionary import Dictionary

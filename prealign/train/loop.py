@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from prealign import draws, ranks
-from prealign.config.settings import EngineSettings, OptimizerSettings
+from prealign.config.engine import EngineSettings, OptimizerSettings
 from prealign.errors import PrealignError
 from prealign.train import checkpoint, optim
 from prealign.train.batches import prefetch

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from prealign.config.settings import OptimizerSettings
+from prealign.config.engine import OptimizerSettings
 
 COSINE_FLOOR = 0.1
 """The cosine ends at this share of the peak; what is left at zero is spent without learning."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from prealign import ranks
-from prealign.config.settings import OptimizerSettings
+from prealign.config.engine import OptimizerSettings
 from prealign.errors import PrealignError
 from prealign.objectives.objective import Objective
 from prealign.train import optim, parallel

@@ -11,7 +11,8 @@ import torch
 from torch.utils.data import SequentialSampler
 from transformers import PreTrainedModel, Trainer, TrainingArguments
 
-from prealign.config.settings import EngineSettings, ModelSettings, OptimizerSettings
+from prealign.config.engine import EngineSettings, OptimizerSettings
+from prealign.config.init import ModelSettings
 from prealign.model.build import build_model
 from prealign.objectives.causal_lm import CausalLM
 from prealign.train import optim

@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from prealign.config.settings import EvalSettings
+from prealign.config.evaluation import EvalSettings
 from prealign.dictionary.dictionary import Dictionary
 from prealign.errors import PrealignError
 from prealign.evaluation.harness import Suite, evaluate_model

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import GPT2Config, PreTrainedModel
 
-from prealign.config.settings import ModelSettings
+from prealign.config.init import ModelSettings
 from prealign.errors import PrealignError
 from prealign.files import read_json, write_json
 from prealign.model.build import build_model, number_of_parameters

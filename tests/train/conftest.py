@@ -10,7 +10,8 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from prealign.config.settings import EngineSettings, ModelSettings, OptimizerSettings
+from prealign.config.engine import EngineSettings, OptimizerSettings
+from prealign.config.init import ModelSettings
 from prealign.model.build import build_model
 from prealign.objectives.causal_lm import CausalLM
 from prealign.objectives.word_alignment import WordAlignment, word_batch

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
-from prealign.config.settings import OptimizerSettings
+from prealign.config.engine import OptimizerSettings
 from prealign.errors import PrealignError
 from prealign.train.loop import Outcome, autocast_dtype
 from prealign.train.step import Task

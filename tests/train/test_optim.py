@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from prealign.config.settings import OptimizerSettings
+from prealign.config.engine import OptimizerSettings
 from prealign.train.optim import build_optimizer, learning_rate, warmup_steps
 
 COURSES = {
