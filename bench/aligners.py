@@ -6,6 +6,9 @@ installed (`pip install 'prealign[thot]'`), `eflomal-align` and `fast_align` whe
 
     python bench/aligners.py --data DATA --pairs 10000 100000 --gold en-fr en-ru en-zh
 
+Text is repeated where more pairs are asked for than there are: types and pairs of types then grow no further. The
+neural aligners need a trained encoder and are not here.
+
 Times include starting Python and reading the text, and for ours loading the compiled code (compiled once before).
 """
 
@@ -19,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +32,7 @@ from numpy.typing import NDArray
 from prealign.alignment.links import METHODS, format_pharaoh, parse_pharaoh, score_links, symmetrise
 from prealign.alignment.parallel_words import ParallelWords
 from prealign.alignment.statistical import StatisticalAligner, align
+from prealign.alignment.thot_models import CHAINS, train
 from prealign.corpora.documents import read_lines
 from prealign.corpora.drops import Drops
 from prealign.corpora.sentence_pairs import Corpus, read_pairs
@@ -36,8 +40,6 @@ from prealign.corpora.words import Segmenter
 from prealign.draws import key
 
 Links = list[NDArray[np.int32]]
-THOT_ROUNDS = 5
-"""Training rounds of sil-thot's models; its eflomal sets its own."""
 
 
 class Gold(NamedTuple):
@@ -68,7 +70,11 @@ def main() -> None:
     arguments.add_argument("--worker", nargs=2, metavar=("ALIGNER", "FOLDER"), help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.worker:
-        WORKERS[options.worker[0]](Path(options.worker[1]))
+        aligner, folder = options.worker
+        if aligner == "prealign":
+            _prealign(Path(folder))
+        else:
+            _thot(Path(folder), aligner)
         return
     if options.data is None:
         arguments.error("--data is needed")
@@ -77,7 +83,7 @@ def main() -> None:
     rows = []
     print(" | ".join(COLUMNS))
     for language_pair in options.gold:
-        for n_pairs in options.pairs:
+        for n_pairs in options.pairs if GOLD[language_pair].corpora else [0]:
             with tempfile.TemporaryDirectory() as folder:
                 sure, possible = write_text(options.data, language_pair, n_pairs, Path(folder))
                 for aligner in aligners:
@@ -107,7 +113,7 @@ def write_text(data: Path, language_pair: str, n_pairs: int, folder: Path) -> tu
         corpora = [Corpus(data / "parallel" / f"{name}.{language_pair}.tsv.xz") for name in gold.corpora]
         read = read_pairs(corpora, source_language, target_language, Drops())
         pairs = sorted(read, key=lambda pair: key("bench", pair.source, pair.target))
-        for pair in pairs[:n_pairs]:
+        for pair in islice(cycle(pairs), n_pairs):
             source.write(" ".join(segmenters[0].words(pair.source.lower())) + "\n")
             target.write(" ".join(segmenters[1].words(pair.target.lower())) + "\n")
     return sure, possible
@@ -166,22 +172,14 @@ def _prealign(folder: Path) -> None:
                 file.write(" ".join(f"{i}-{j}" for i, j in links) + "\n")
 
 
-def _thot(folder: Path, model: str) -> None:
-    from thot import alignment
-
+def _thot(folder: Path, aligner: str) -> None:
     for name in ("forward", "backward"):
         sides = ("source", "target") if name == "forward" else ("target", "source")
-        aligner = getattr(alignment, model)()
         pairs = list(zip(*(_words(folder, side) for side in sides), strict=True))
-        for source, target in pairs:
-            aligner.add_sentence_pair(source, target)
-        aligner.start_training()
-        for _ in range(THOT_ROUNDS if model == "FastAlignModel" else aligner.scheduled_iterations):
-            aligner.train()
-        aligner.end_training()
+        trained = train(aligner, pairs)
         with (folder / name).open("w", encoding="utf-8") as file:
             for source, target in pairs:
-                links = np.argwhere(aligner.get_best_alignment(source, target)[1].to_numpy())
+                links = np.argwhere(trained.get_best_alignment(source, target)[1].to_numpy())
                 file.write(format_pharaoh(links if name == "forward" else links[:, ::-1]) + "\n")
 
 
@@ -207,16 +205,9 @@ COMMANDS: dict[str, Callable[[Path], list[list[str]]]] = {
     "prealign": _worker("prealign"),
     "eflomal": _eflomal,
     "fast_align": _fast_align,
-    "thot fast_align": _worker("thot fast_align"),
-    "thot eflomal": _worker("thot eflomal"),
+    **{name: _worker(name) for name in CHAINS},
 }
 """What to run for each aligner, so that the files `forward` and `backward` stand in the folder afterwards."""
-WORKERS: dict[str, Callable[[Path], None]] = {
-    "prealign": _prealign,
-    "thot fast_align": lambda folder: _thot(folder, "FastAlignModel"),
-    "thot eflomal": lambda folder: _thot(folder, "EflomalAlignmentModel"),
-}
-"""The aligners that are Python packages, run by this file in a process of their own."""
 LAUNCHER = """
 import json, os, sys, time
 begin = time.perf_counter()

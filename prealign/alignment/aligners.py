@@ -7,11 +7,15 @@ one, sil-thot's, the programs, and the neural one's argmax) join them by `links.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from prealign import files
+from prealign.alignment.bitext import Side
+from prealign.alignment.cooccurrence import PairTable
+from prealign.alignment.expectation import CompiledEStep, EStep
 from prealign.alignment.given_links import GivenLinks
 from prealign.alignment.links import Symmetrisation
 from prealign.alignment.model import Model
@@ -20,7 +24,6 @@ from prealign.alignment.programs import PROGRAMS, Eflomal, FastAlign, find_progr
 from prealign.alignment.statistical import StatisticalAligner
 from prealign.alignment.thot_models import CHAINS, ThotAligner
 from prealign.config.dictionary import KEEPS_A_MODEL, AlignerName, DictionarySettings
-from prealign.corpora.drops import Drops
 from prealign.errors import PrealignError
 
 MODEL_CARD = "aligner.json"
@@ -51,13 +54,16 @@ class Aligner(Protocol):
     def signature(self) -> dict[str, Any]:
         """Name, version and options, for the dictionary's card."""
 
-    def links(self, text: ParallelWords, symmetrisation: Symmetrisation, drops: Drops) -> Links:
-        """Link the words of a corpus.
+    def links(self, text: ParallelWords, symmetrisation: Symmetrisation) -> Links:
+        """Link the words of a corpus; symmetrisation: how two directions are joined."""
 
-        Args:
-            symmetrisation: how two directions are joined.
-            drops: receives sentence pairs that the aligner cannot take, by reason; they stay without links.
-        """
+
+@runtime_checkable
+class Learner(Aligner, Protocol):
+    """An aligner that keeps what it learns (`KEEPS_A_MODEL`)."""
+
+    def train(self, text: ParallelWords) -> None:
+        """Learn from a corpus, and write the model to the folder that `open_aligner` got as `save`."""
 
 
 def open_aligner(settings: DictionarySettings, model: Path | None = None, save: Path | None = None) -> Aligner:
@@ -85,7 +91,7 @@ def open_aligner(settings: DictionarySettings, model: Path | None = None, save: 
     elif name == "links":
         found = GivenLinks()
     elif name == "statistical":
-        found = _Statistical(model, save)
+        found = _Statistical(settings.aligner_device, model, save)
     else:
         found = _of_encoder(settings)
     if save is not None:
@@ -109,26 +115,38 @@ class _Statistical:
     name = "statistical"
     cased = False
 
-    def __init__(self, model: Path | None, save: Path | None) -> None:
+    def __init__(self, device: Literal["cpu", "cuda"], model: Path | None, save: Path | None) -> None:
+        self._e_step: Callable[[Side, Side, PairTable], EStep] = CompiledEStep
+        if device == "cuda":
+            from prealign.alignment.expectation_torch import e_step_on
+
+            self._e_step = e_step_on(device)
         self._model = None if model is None else Model.load(model / PARAMETERS)
         self._save = save
 
     def signature(self) -> dict[str, Any]:
         return StatisticalAligner.signature()
 
-    def links(self, text: ParallelWords, symmetrisation: Symmetrisation, drops: Drops) -> Links:
-        aligner = StatisticalAligner(text)
+    def links(self, text: ParallelWords, symmetrisation: Symmetrisation) -> Links:
+        return Links(*self._ready(text).links(symmetrisation))
+
+    def train(self, text: ParallelWords) -> None:
+        self._ready(text)
+
+    def _ready(self, text: ParallelWords) -> StatisticalAligner:
+        """The aligner for this corpus, trained on it or with the model applied."""
+        aligner = StatisticalAligner(text, self._e_step)
         if self._model is None:
             aligner.train()
         else:
             aligner.adopt(self._model)
         if self._save is not None:
             aligner.model().save(self._save / PARAMETERS)
-        return Links(*aligner.links(symmetrisation))
+        return aligner
 
 
 def _of_encoder(settings: DictionarySettings) -> Aligner:
-    """The aligners that need torch, imported only here."""
+    """The aligners whose encoder needs torch, imported only here."""
     assert settings.encoder is not None  # the settings see to it
     if settings.aligner == "simalign":
         from prealign.alignment.simalign_package import SimalignAligner
@@ -145,6 +163,10 @@ def _check_model(folder: Path, name: str) -> None:
             f"{folder} holds no trained aligner: it has no {MODEL_CARD}. Name the folder `aligner` of a dictionary "
             "that was built with save_model."
         )
-    trained = files.read_json(folder / MODEL_CARD).get("name")
-    if trained != name:
+    card = files.read_json(folder / MODEL_CARD)
+    if not isinstance(card, dict) or "name" not in card:
+        raise PrealignError(
+            f"{folder / MODEL_CARD} does not say which aligner was trained. Copy the folder again or train anew."
+        )
+    if (trained := card["name"]) != name:
         raise PrealignError(f"{folder} was trained with the aligner {trained}, but `aligner` is {name}.")

@@ -15,7 +15,6 @@ import numpy as np
 
 from prealign.alignment.links import Symmetrisation, format_pharaoh, parse_pharaoh
 from prealign.alignment.parallel_words import Links, ParallelWords
-from prealign.corpora.drops import Drops
 from prealign.corpora.sentence_pairs import SentencePair
 from prealign.corpora.words import Segmenter
 from prealign.errors import PrealignError
@@ -59,10 +58,12 @@ class GivenLinks:
     def signature(self) -> dict[str, Any]:
         return {"name": self.name}
 
-    def links(self, text: ParallelWords, symmetrisation: Symmetrisation, drops: Drops) -> Links:
+    def links(self, text: ParallelWords, symmetrisation: Symmetrisation) -> Links:
         """See `aligners.Aligner.links`."""
         assert len(text) == len(self._offsets) - 1
-        return Links(np.array(self._offsets, dtype=np.int64), np.array(self._links, dtype=np.int32).reshape(-1, 2))
+        taken = Links(np.array(self._offsets, dtype=np.int64), np.array(self._links, dtype=np.int32).reshape(-1, 2))
+        self._links, self._offsets = array("i"), array("q", [0])  # what is added next belongs to the next text
+        return taken
 
 
 def write_links(folder: Path, text: ParallelWords, links: Links) -> None:

@@ -1,12 +1,13 @@
 """The E-step: how probable each link of a sentence pair is, given the current parameters.
 
-Two models, each in two directions. In the forward direction every target word is made by one source word or by none;
+Three models, each in two directions. In the forward direction every target word is made by one source word or by none;
 in the backward direction the roles are swapped. The code below speaks of *makers* (the words that make) and *made*
 words.
 
-DIAGONAL is IBM 1 with a prior for the diagonal, p(i | j) ~ exp(-4 |i/I - j/J|) (Dyer, Chahuneau, Smith 2013).
-HMM lets the maker depend on the maker of the word before, by the size of the jump (Vogel, Ney, Tillmann 1996); a word
-made by none remembers the last maker (Och and Ney 2003). Posteriors come from the forward-backward algorithm.
+IBM1 holds all makers equally probable (Brown and others 1993). DIAGONAL gives them a prior that falls off beside the
+diagonal, p(i | j) ~ exp(-4 |i/I - j/J|) (Dyer, Chahuneau, Smith 2013). HMM lets the maker depend on the maker of the
+word before, by the size of the jump (Vogel, Ney, Tillmann 1996); a word made by none remembers the last maker (Och and
+Ney 2003). Posteriors come from the forward-backward algorithm.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numba import njit
 
 from prealign.alignment.parts import PARTS
 
-DIAGONAL, HMM = 0, 1
+IBM1, DIAGONAL, HMM = range(3)
 MAX_JUMP = 10
 """Jumps beyond this share their weight with it."""
 P_NONE = 0.1
@@ -27,7 +28,8 @@ DISTANCES = 256
 """Steps in which the distance from the diagonal, 0 to 1, is counted."""
 NEGLIGIBLE = np.float32(1e-12)
 
-PRIOR_OF_DISTANCE = np.exp(-TENSION * np.arange(DISTANCES + 1) / DISTANCES).astype(np.float32)
+PRIORS = np.exp(np.outer([0.0, -TENSION], np.arange(DISTANCES + 1) / DISTANCES)).astype(np.float32)
+"""[2, DISTANCES + 1] weight of a maker by its distance from the diagonal, for IBM1 and DIAGONAL."""
 
 
 @njit(cache=True, nogil=True)
@@ -39,7 +41,7 @@ def expect(  # type: ignore[no-untyped-def]
 
     Args:
         part: the part of the chunk's sentence pairs to work on, 0 .. PARTS - 1.
-        model: DIAGONAL or HMM.
+        model: IBM1, DIAGONAL or HMM.
         agree: whether both directions receive the product of their posteriors instead (Liang, Taskar, Klein 2006).
         source_offsets, target_offsets, cell_offsets: [sentences + 1] of the chunk.
         none_makes_target, none_makes_source: [types] probability of a word that is made by none.
@@ -70,10 +72,10 @@ def expect(  # type: ignore[no-untyped-def]
             emission = turned if direction == 0 else backward
             none_emission = none_makes_target[target] if direction == 0 else none_makes_source[source]
             by_none = target_none if direction == 0 else source_none
-            if model == DIAGONAL:
-                _diagonal(emission, none_emission, by_none)
-            else:
+            if model == HMM:
                 _hmm(emission, none_emission, jump_weights[direction], by_none, jump_counts[part, direction])
+            else:
+                _by_distance(emission, none_emission, PRIORS[model], by_none)
         for i in range(n_source):
             for j in range(n_target):
                 forward[i, j] = turned[j, i]
@@ -83,8 +85,8 @@ def expect(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _diagonal(emission, none_emission, by_none):  # type: ignore[no-untyped-def]
-    """Posteriors in place of `emission` [made, makers] = t(made | maker), and `by_none` [made]."""
+def _by_distance(emission, none_emission, prior, by_none):  # type: ignore[no-untyped-def]
+    """Posteriors in place of `emission` [made, makers] = t(made | maker), and `by_none` [made]; see `PRIORS`."""
     n_made, n_makers = emission.shape
     for t in range(n_made):
         row = emission[t]
@@ -92,8 +94,8 @@ def _diagonal(emission, none_emission, by_none):  # type: ignore[no-untyped-def]
         for i in range(n_makers):
             # |(i + 1) / n_makers - (t + 1) / n_made| in whole steps
             distance = abs((i + 1) * n_made - (t + 1) * n_makers) * DISTANCES // (n_made * n_makers)
-            prior_sum += PRIOR_OF_DISTANCE[distance]
-            row[i] *= PRIOR_OF_DISTANCE[distance]
+            prior_sum += prior[distance]
+            row[i] *= prior[distance]
             row_sum += row[i]
         some = np.float32(1.0 - P_NONE) / prior_sum
         none = np.float32(P_NONE * none_emission[t])

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from prealign.alignment.links import Symmetrisation, parse_pharaoh
 from prealign.alignment.parallel_words import Links, ParallelWords, WordPair
-from prealign.corpora.drops import Drops
 from prealign.errors import PrealignError
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ class ProgramAligner(ABC):
         """model: folder of a trained model to apply; save: folder for the trained model."""
         self.name, self._model, self._save = name, model, save
 
-    def links(self, text: ParallelWords, symmetrisation: Symmetrisation, drops: Drops) -> Links:
+    def links(self, text: ParallelWords, symmetrisation: Symmetrisation) -> Links:
         """See `aligners.Aligner.links`."""
         directions = text.directions()
         full = text.full()
@@ -87,6 +86,10 @@ class ProgramAligner(ABC):
 
 class Eflomal(ProgramAligner):
     """Gibbs sampling with fertility (Östling and Tiedemann 2016). It takes no seed: runs differ a little."""
+
+    def train(self, text: ParallelWords) -> None:
+        """See `aligners.Learner.train`; its priors are counted in the links."""
+        self.links(text, "intersect")
 
     def signature(self) -> dict[str, Any]:
         return {"name": "eflomal", "version": _version_of("eflomal"), "model": 3}

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prealign.alignment.links import Symmetrisation
-from prealign.alignment.neural import check_layer, unreadable
+from prealign.alignment.neural import read_encoder, told_as_unreadable
 from prealign.alignment.parallel_words import Links, ParallelWords, gather_links
-from prealign.corpora.drops import Drops
 
 METHODS = {"argmax": "inter", "itermax": "itermax"}
 """What the package calls its results; it is asked for them by the first letter, a or i."""
@@ -32,11 +31,9 @@ class SimalignAligner:
         from simalign import SentenceAligner
 
         self._encoder, self._layer, self._method = encoder, layer, method
-        try:
+        read_encoder(encoder, layer)  # simalign would ask on the terminal whether to run code from the folder
+        with told_as_unreadable(encoder):
             self._aligner = SentenceAligner(encoder, matching_methods=method[0], layer=layer)
-        except (OSError, ValueError) as error:
-            raise unreadable(encoder, error) from None
-        check_layer(encoder, layer, self._aligner.embed_loader.emb_model.config)
 
     def signature(self) -> dict[str, Any]:
         return {
@@ -47,7 +44,7 @@ class SimalignAligner:
             "method": self._method,
         }
 
-    def links(self, text: ParallelWords, symmetrisation: Symmetrisation, drops: Drops) -> Links:
+    def links(self, text: ParallelWords, symmetrisation: Symmetrisation) -> Links:
         """See `aligners.Aligner.links`."""
         return gather_links([self._of_pair(*pair) for pair in text])
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from prealign.alignment.links import Symmetrisation
 from prealign.alignment.parallel_words import Links, ParallelWords, WordPair
-from prealign.corpora.drops import Drops
 from prealign.errors import PrealignError
 
 if TYPE_CHECKING:
@@ -53,40 +52,28 @@ class ThotAligner:
         rounds = ", ".join(f"{model} {rounds or 'auto'}" for model, rounds in CHAINS[self.name])
         return {"name": self.name, "version": f"sil-thot {version('sil-thot')}", "rounds": rounds}
 
-    def links(self, text: ParallelWords, symmetrisation: Symmetrisation, drops: Drops) -> Links:
+    def links(self, text: ParallelWords, symmetrisation: Symmetrisation) -> Links:
         """See `aligners.Aligner.links`."""
         directions = text.directions()
         places = np.flatnonzero(text.full()).tolist()
         for direction, put in (("forward", directions.set_forward), ("backward", directions.set_backward)):
-            backward = direction == "backward"
-            pairs = [pair[::-1] if backward else pair for pair in compress(text, text.full())]
-            trained = self._load(self._model / direction) if self._model else self._train(pairs, direction)
-            if self._save and not trained.print(str(self._save / direction)):
-                raise PrealignError(f"sil-thot could not write its model to {self._save}. Is the disk full?")
+            pairs = _as_seen_from(text, direction)
+            trained = self._ready(pairs, direction)
             for place, (source, target) in zip(places, pairs, strict=True):
                 links = np.argwhere(trained.get_best_alignment(source, target)[1].to_numpy())
-                put(place, links[:, ::-1] if backward else links)
+                put(place, links[:, ::-1] if direction == "backward" else links)
         return directions.join(symmetrisation)
 
-    def _train(self, pairs: list[WordPair], direction: str) -> AlignmentModel:
-        from thot import alignment
+    def train(self, text: ParallelWords) -> None:
+        """See `aligners.Learner.train`."""
+        for direction in ("forward", "backward"):
+            self._ready(_as_seen_from(text, direction), direction)
 
-        trained: Any = None
-        for model, rounds in CHAINS[self.name]:
-            log.debug("%s, %s: training %s", self.name, direction, model)
-            kind = getattr(alignment, model)
-            if trained is None:
-                trained = kind()
-                for source, target in pairs:
-                    trained.add_sentence_pair(source, target)
-            else:
-                trained = kind(trained)
-            if model == "EflomalAlignmentModel":
-                trained.seed, trained.deterministic = SEED, True
-            trained.start_training()
-            for _ in range(trained.scheduled_iterations if rounds is None else rounds):
-                trained.train()
-            trained.end_training()
+    def _ready(self, pairs: list[WordPair], direction: str) -> AlignmentModel:
+        """The model of one direction, trained on these pairs or loaded; saved if that was asked for."""
+        trained = self._load(self._model / direction) if self._model else train(self.name, pairs)
+        if self._save and not trained.print(str(self._save / direction)):
+            raise PrealignError(f"sil-thot could not write its model to {self._save}. Is the disk full?")
         return trained
 
     def _load(self, prefix: Path) -> AlignmentModel:
@@ -96,3 +83,36 @@ class ThotAligner:
         if not trained.load(str(prefix)):
             raise PrealignError(f"{prefix.parent} holds no model of {self.name}, or one that is not whole.")
         return trained
+
+
+def train(name: str, pairs: list[WordPair]) -> AlignmentModel:
+    """Train the models of `CHAINS[name]` one after the other to make the second words of the pairs from the first.
+
+    Returns:
+        The last model. Both sides of all pairs must have words.
+    """
+    from thot import alignment
+
+    trained: Any = None
+    for model, rounds in CHAINS[name]:
+        log.debug("%s: training %s", name, model)
+        kind = getattr(alignment, model)
+        if trained is None:
+            trained = kind()
+            for source, target in pairs:
+                trained.add_sentence_pair(source, target)
+        else:
+            trained = kind(trained)
+        if model == "EflomalAlignmentModel":
+            trained.seed, trained.deterministic = SEED, True
+        trained.start_training()
+        for _ in range(trained.scheduled_iterations if rounds is None else rounds):
+            trained.train()
+        trained.end_training()
+    return trained
+
+
+def _as_seen_from(text: ParallelWords, direction: str) -> list[WordPair]:
+    """The sentence pairs with words on both sides; backward: turned around."""
+    full = compress(text, text.full())
+    return [pair[::-1] for pair in full] if direction == "backward" else list(full)

@@ -15,7 +15,6 @@ from prealign.alignment.aligners import open_aligner
 from prealign.alignment.parallel_words import ParallelWords
 from prealign.alignment.programs import find_program
 from prealign.config.dictionary import DictionarySettings
-from prealign.corpora.drops import Drops
 from prealign.errors import PrealignError
 
 EFLOMAL = """
@@ -62,7 +61,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def run(aligner: str, text: ParallelWords, method: str = "union", **folders: Path) -> list[list[list[int]]]:
     found = open_aligner(DictionarySettings.model_validate({"aligner": aligner}), **folders)
-    offsets, links = found.links(text, method, Drops())  # type: ignore[arg-type]
+    offsets, links = found.links(text, method)  # type: ignore[arg-type]
     return [links[start:end].tolist() for start, end in pairwise(offsets)]
 
 
@@ -112,6 +111,6 @@ def test_the_real_eflomal_finds_known_links(known_text: ParallelWords, error_rat
         pytest.skip("eflomal is not installed (pip install eflomal)")
     settings = DictionarySettings(aligner="eflomal")
     saving = open_aligner(settings, save=tmp_path)
-    assert error_rate(saving.links(known_text, "intersect", Drops())) < 0.2
+    assert error_rate(saving.links(known_text, "intersect")) < 0.2
     applying = open_aligner(settings, model=tmp_path)
-    assert error_rate(applying.links(known_text, "intersect", Drops())) < 0.2
+    assert error_rate(applying.links(known_text, "intersect")) < 0.2

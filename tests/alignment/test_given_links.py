@@ -9,7 +9,6 @@ import pytest
 
 from prealign.alignment.given_links import GivenLinks, write_links
 from prealign.alignment.parallel_words import Links, ParallelWords
-from prealign.corpora.drops import Drops
 from prealign.corpora.sentence_pairs import LinkLine, SentencePair
 from prealign.corpora.words import Segmenter
 from prealign.errors import PrealignError
@@ -20,7 +19,7 @@ def taken(source: str, target: str, line: str, languages: str = "en-de", method:
     aligner = GivenLinks()
     aligner.add(SentencePair(source, target, links=LinkLine(line, Path("corpus.links"), 7)), left, right)
     text = ParallelWords.of([(left.words(source), right.words(target))])
-    return aligner.links(text, "intersect", Drops()).links.tolist()
+    return aligner.links(text, "intersect").links.tolist()
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def enumerate_alignments(
             else:
                 gaps = [abs((k + 1) / n_makers - (j + 1) / n_made) for k in range(n_makers)]
                 steps = [int(gap * posteriors.DISTANCES + 1e-9) / posteriors.DISTANCES for gap in gaps]
-                weights = [np.exp(-posteriors.TENSION * step) for step in steps]
+                tension = posteriors.TENSION if model == posteriors.DIAGONAL else 0.0
+                weights = [np.exp(-tension * step) for step in steps]
             probability *= (1 - posteriors.P_NONE) * weights[i] / sum(weights) * emission[i, j]
             last = i
         total += probability
@@ -87,7 +88,7 @@ def enumerate_alignments(
     return by_maker / total, by_none / total, jumped / total
 
 
-@pytest.mark.parametrize("model", [posteriors.DIAGONAL, posteriors.HMM])
+@pytest.mark.parametrize("model", [posteriors.IBM1, posteriors.DIAGONAL, posteriors.HMM])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1), (3, 4), (4, 3)])
 def test_posteriors_equal_enumeration(model: int, shape: tuple[int, int]) -> None:
     generator = draws.generator("test posteriors", model, *shape)

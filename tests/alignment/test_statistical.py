@@ -12,7 +12,8 @@ import pytest
 
 from prealign import draws
 from prealign.alignment.links import parse_pharaoh, score_links
-from prealign.alignment.statistical import align
+from prealign.alignment.parallel_words import Links, ParallelWords
+from prealign.alignment.statistical import StatisticalAligner, align
 
 Words = tuple[list[str], list[str]]
 
@@ -32,6 +33,19 @@ def test_a_toy_language_is_learnt_without_error() -> None:
     pairs = toy_pairs(400)
     for (source, target), links in zip(pairs, align(pairs)):
         assert sorted(links.tolist()) == [[i, target.index(word.upper())] for i, word in enumerate(source)]
+
+
+def test_the_order_of_words_is_learnt_from_little_text(known_text: ParallelWords, error_rate) -> None:
+    """Forty sentences of six word types, no link on the diagonal, half of the sentences with a word twice.
+
+    0.06 when this was written, and 0.02 to 0.11 in other draws of such text; 0.15 and 0.05 to 0.65 when the first round
+    had the prior for the diagonal. The intersection of the directions has 0.23 here: after three HMM rounds jump
+    weights are on their way from their start, where words go forward, and of two equal words either may be taken.
+    """
+    aligner = StatisticalAligner(known_text)
+    aligner.train()
+    assert error_rate(Links(*aligner.links("grow-diag"))) < 0.1
+    assert error_rate(Links(*aligner.links("intersect"))) < 0.3
 
 
 def test_a_word_without_partner_stays_unlinked() -> None:
