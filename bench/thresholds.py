@@ -1,11 +1,11 @@
 """What the thresholds of `build-dict` do: size, coverage and accuracy of a dictionary against gold dictionaries.
 
     python bench/thresholds.py --parallel tatoeba.en-de.tsv.xz news.en-de.tsv.xz --source en --target de \\
-        --gold xling.train5k.en-de.tsv xling.test-a.en-de.tsv --pairs 30000
+        --gold xling.train5k.en-de.tsv xling.test-a.en-de.tsv --pairs 30000 --aligners statistical thot-fast-align
 
-Aligns once, with all linked pairs kept, then applies each setting to the counts. Defaults are chosen by the first gold
-dictionary; the others judge the choice. Columns after the sizes, per gold dictionary: P@1 on covered words / coverage /
-share right when a translation is drawn by its probability, in per cent.
+Aligns once with each aligner, with all linked pairs kept, then applies each setting to the counts. Defaults are chosen
+by the first gold dictionary; the others judge the choice. Columns after the sizes, per gold dictionary: P@1 on covered
+words / coverage / share right when a translation is drawn by its probability, in per cent.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
-from prealign.config.dictionary import DictionarySettings
+from prealign.alignment.links import METHODS
+from prealign.config.dictionary import ALIGNERS, DictionarySettings
 from prealign.corpora.drops import Drops
 from prealign.corpora.sentence_pairs import corpora, read_pairs
 from prealign.dictionary.dictionary import Dictionary
@@ -35,24 +37,30 @@ def main() -> None:
     parser.add_argument("--target", required=True)
     parser.add_argument("--gold", type=Path, nargs="+", required=True)
     parser.add_argument("--pairs", type=int, help="align so many sentence pairs, chosen by hash; none: all")
+    parser.add_argument("--aligners", choices=ALIGNERS, nargs="+", default=["statistical"])
+    parser.add_argument("--symmetrisations", choices=METHODS, nargs="+", default=["intersect"])
+    parser.add_argument("--multi-word", action="store_true", help="with entries of several words; wants grow-diag")
     flags = parser.parse_args()
-    everything = DictionarySettings(
-        max_sentence_pairs=flags.pairs, min_count=1, min_probability=0.0, min_share_of_best=0.0, top_k=1_000_000
-    )
     text = corpora([(path, 1.0) for path in flags.parallel], flags.source, flags.target)
-    pairs = read_pairs(text, flags.source, flags.target, Drops())
-    loose = induce(pairs, flags.source, flags.target, everything, 1, Drops())
     gold = [Dictionary.read(path, flags.source, flags.target) for path in flags.gold]
-    print(f"| thresholds | entries | words | {' | '.join(path.stem for path in flags.gold)} |")
-    print("|---|---:|---:|" + "---:|" * len(gold))
-    for name, keep, share, top_k in settings(loose):
-        dictionary = thresholded(loose, keep, share, top_k)
-        scores = [against_gold(dictionary, answers) for answers in gold]
-        cells = [
-            " / ".join(f"{100 * score[key]:.1f}" for key in ("precision_at_1", "coverage", "right_when_drawn"))
-            for score in scores
-        ]
-        print(f"| {name} | {len(dictionary):,} | {len(dictionary.by_source()):,} | {' | '.join(cells)} |")
+    print(f"| links | thresholds | entries | words | {' | '.join(path.stem for path in flags.gold)} |")
+    print("|---|---|---:|---:|" + "---:|" * len(gold))
+    for aligner, symmetrisation in product(flags.aligners, flags.symmetrisations):
+        everything = DictionarySettings(
+            aligner=aligner, symmetrisation=symmetrisation, max_sentence_pairs=flags.pairs, multi_word=flags.multi_word,
+            min_count=1, min_probability=0.0, min_share_of_best=0.0, top_k=1_000_000,
+        )  # fmt: skip
+        pairs = read_pairs(text, flags.source, flags.target, Drops())
+        loose = induce(pairs, flags.source, flags.target, everything, 1, Drops())
+        for name, keep, share, top_k in settings(loose):
+            dictionary = thresholded(loose, keep, share, top_k)
+            scores = [against_gold(dictionary, answers) for answers in gold]
+            cells = [
+                " / ".join(f"{100 * score[key]:.1f}" for key in ("precision_at_1", "coverage", "right_when_drawn"))
+                for score in scores
+            ]
+            size = f"{len(dictionary):,} | {len(dictionary.by_source()):,}"
+            print(f"| {aligner}, {symmetrisation} | {name} | {size} | {' | '.join(cells)} |", flush=True)
 
 
 def settings(loose: Dictionary) -> list[tuple[str, Keep, float, int]]:

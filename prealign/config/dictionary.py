@@ -27,6 +27,10 @@ AlignerName = Literal[
 ALIGNERS: tuple[AlignerName, ...] = get_args(AlignerName)
 KEEPS_A_MODEL = ("statistical", *(name for name in ALIGNERS if name.startswith("thot-")), "eflomal")
 """Aligners whose trained model can be saved and applied to other text."""
+LEARNS_NOTHING: tuple[AlignerName, ...] = ("neural", "simalign", "links")
+"""Aligners that link each sentence pair for itself, whatever corpus it stands in."""
+NOT_WITH_MODEL = ("train_sentence_pairs", "save_model")
+"""Settings of training, which has no place beside a trained aligner."""
 THRESHOLDS = ("min_count", "min_probability", "min_share_of_best", "top_k")
 """The dictionary settings that choose entries from counted links."""
 
@@ -111,6 +115,8 @@ class DictionarySettings(Settings):
     existing links."""
     symmetrisation: Literal["intersect", "union", "grow-diag", "grow-diag-final-and"] = "intersect"
     """How the links of the two directions are joined."""
+    aligner_device: Literal["cpu", "cuda"] = "cpu"
+    """Where the aligner statistical computes; cuda is an NVIDIA GPU. The links are the same up to rounding."""
     encoder: InputPath | None = None
     """Folder of a multilingual Hugging Face encoder, for the aligners neural and simalign."""
     encoder_layer: Annotated[int, Field(ge=0)] = 8
@@ -119,9 +125,15 @@ class DictionarySettings(Settings):
     """Which states are linked: argmax and itermax are SimAlign's, softmax is awesome-align's."""
     save_links: bool = False
     """Keep the links, in Pharaoh's form, and the words they count, in the folder `links` beside the entries."""
+    keep_links: Annotated[int, Field(ge=0)] = 0
+    """Keep so many sentence pairs (chosen by hash) with their links in the file `links.tsv` beside the entries, for
+    `init.context_sentences_per_step`; 0: none."""
     save_model: bool = False
     """Keep the trained aligner in the folder `aligner` beside the entries; `model` of a pair applies it to other
     text."""
+    multi_word: bool = False
+    """Also make entries of two or three words for one ("no one", niemand) or one for two or three, where the links tie
+    all of them together. Needs links of several words to one: `symmetrisation` grow-diag."""
     min_count: Count = 2
     """A pair of words is kept when it was linked at least this often."""
     min_probability: Share = 0.05
@@ -147,10 +159,20 @@ class DictionarySettings(Settings):
                 "`train_sentence_pairs` links the whole corpus a chunk at a time; it goes neither with "
                 "`max_sentence_pairs`, which leaves pairs out, nor with `save_links`, which keeps them together"
             )
+        if self.train_sentence_pairs is not None and name in LEARNS_NOTHING:
+            raise ValueError(
+                f"the aligner {name} learns nothing from the text, so there is nothing to train: leave out "
+                "`train_sentence_pairs`; it links a corpus a chunk at a time anyway"
+            )
         if self.train_sentence_pairs is not None and name not in KEEPS_A_MODEL:
             raise ValueError(
-                f"`train_sentence_pairs` trains a model to apply to the rest, and the aligner {name} keeps none; these "
-                f"do: {', '.join(KEEPS_A_MODEL)}"
+                f"the aligner {name} learns from all the text that it links and keeps no model, so it links a corpus "
+                f"as a whole or not at all: leave out `train_sentence_pairs`, or choose {', '.join(KEEPS_A_MODEL)}"
+            )
+        if self.aligner_device == "cuda" and name != "statistical":
+            raise ValueError(
+                f"`aligner_device` is for the aligner statistical, but `aligner` is {name}; leave it at cpu (neural "
+                "takes a GPU where there is one)"
             )
         if name in ("neural", "simalign"):
             if self.encoder is None:
@@ -162,7 +184,17 @@ class DictionarySettings(Settings):
                 f"`symmetrisation` {self.symmetrisation} joins two directions, but {name} gives links that are joined "
                 "already; leave it at intersect"
             )
+        if self.multi_word and self.symmetrisation == "intersect" and not self.links_come_joined:
+            raise ValueError(
+                "`multi_word` needs links of several words to one, and `symmetrisation` intersect has none; set it to "
+                "grow-diag"
+            )
         for pair in self.pairs:
+            if pair.model is not None and (ignored := [name for name in NOT_WITH_MODEL if getattr(self, name)]):
+                raise ValueError(
+                    f"dictionary pair {pair.source}-{pair.target} names a `model`, an aligner that is trained already, "
+                    f"so nothing is trained or saved; leave out {' and '.join(ignored)}, or `model`"
+                )
             without = [text.path for text in pair.parallel if text.links is None]
             if name == "links" and pair.path is None and (without or not pair.parallel):
                 raise ValueError(

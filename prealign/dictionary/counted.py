@@ -27,8 +27,9 @@ class Counted:
     """name of each file of the whole parallel text -> its fingerprint"""
     shard: list[int] | None
     """i and n when this is the i-th of n parts of that text, from 1; none: all of it"""
-    model: str
-    """fingerprint of the trained aligner"""
+    knowledge: str
+    """fingerprint of the aligner's trained model or encoder, or the encoder's name on the hub; empty where it needs
+    none"""
     made_by: dict[str, Any]
     """aligner, symmetrisation and segmenters, as a dictionary's card tells them"""
     extent: dict[str, int]
@@ -81,8 +82,8 @@ def read_all(folders: Sequence[Path], source_language: str, target_language: str
 def _differing(first: Counted, other: Counted) -> list[str]:
     """What keeps two folders from adding up, in words."""
     names = [name for name in first.made_by if other.made_by.get(name) != first.made_by[name]]
-    if other.model != first.model:
-        names.append("trained model")
+    if other.knowledge != first.knowledge:
+        names.append("trained model or encoder")
     if other.corpora != first.corpora:
         names.append("parallel text")
     if other.part[1] != first.part[1]:

@@ -14,16 +14,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from prealign import draws, files
-from prealign.alignment.aligners import Aligner, open_aligner
+from prealign import draws
+from prealign.alignment.aligners import Aligner, Learner, open_aligner
 from prealign.config.dictionary import THRESHOLDS, DictionarySettings
 from prealign.corpora.drops import Drops
+from prealign.corpora.linked_pairs import LinkedPairs
 from prealign.corpora.sentence_pairs import SentencePair
 from prealign.corpora.words import Segmenter
 from prealign.dictionary.counted import Counted, read_all
 from prealign.dictionary.counts import CountFolder, forms_in, linked_in, spellings
 from prealign.dictionary.dictionary import Dictionary
-from prealign.dictionary.linked_text import Extent, count_text
+from prealign.dictionary.linked_text import Extent, count_text, folded_text
 from prealign.dictionary.selection import entries_of
 from prealign.errors import PrealignError
 
@@ -40,6 +41,7 @@ def induce(
     segmenters: tuple[Segmenter, Segmenter] | None = None,
     aligner: Aligner | None = None,
     links_folder: Path | None = None,
+    kept: LinkedPairs | None = None,
 ) -> Dictionary:
     """Extract a dictionary from sentence pairs, in memory; `selection` tells which words become entries.
 
@@ -48,18 +50,18 @@ def induce(
     Args:
         pairs: sentences with their translations.
         seed: chooses the sentence pairs when `max_sentence_pairs` leaves some out.
-        drops: receives the word pairs left out, by reason.
+        drops: receives the links and word pairs left out, by reason.
         segmenters: how words are found, source and target; none: as suits the languages.
         aligner: what links the words; none: the one that the settings name.
         links_folder: where the links and the words they count are kept; none: nowhere.
+        kept: receives the sentence pairs with their links, and keeps some.
     Returns:
         The dictionary; its card tells aligner, options, segmenters, counts and drops.
     """
     aligner = aligner or open_aligner(settings)
     segmenters = segmenters or (Segmenter(source_language), Segmenter(target_language))
-    if settings.max_sentence_pairs is not None:
-        pairs = sample(pairs, settings.max_sentence_pairs, seed)
-    counts, extent = count_text(pairs, segmenters, aligner, settings, drops, links_folder)
+    pairs = chosen(pairs, settings, seed)
+    counts, extent = count_text(pairs, segmenters, aligner, settings, drops, links_folder, kept, whole=True)
     _refuse_wordless(extent, source_language, target_language)
     spelt = spellings(counts.source_forms, source_language), spellings(counts.target_forms, target_language)
     entries = entries_of(counts.linked(), *spelt, settings, drops)
@@ -76,34 +78,39 @@ def train_aligner(
 ) -> None:
     """Train an aligner on a sample of `train_sentence_pairs` pairs, and write what it learnt to the folder `model`."""
     assert settings.train_sentence_pairs is not None
-    chosen = sample(pairs, settings.train_sentence_pairs, seed)
-    count_text(chosen, segmenters, open_aligner(settings, save=model), settings, Drops())
+    aligner = open_aligner(settings, save=model)
+    assert isinstance(aligner, Learner)  # the settings see to it
+    aligner.train(folded_text(sample(pairs, settings.train_sentence_pairs, seed), segmenters))
 
 
 def count_in_chunks(
     pairs: Iterable[SentencePair],
     segmenters: tuple[Segmenter, Segmenter],
     settings: DictionarySettings,
-    model: Path,
+    aligner: Aligner,
     folder: Path,
     drops: Drops,
     corpora: Mapping[str, str],
+    knowledge: str = "",
     shard: tuple[int, int] | None = None,
+    kept: LinkedPairs | None = None,
 ) -> Extent:
-    """Link a corpus with a trained aligner and leave the counts in `folder`; memory does not grow with the corpus.
+    """Link a corpus and leave the counts in `folder`; memory does not grow with the corpus.
 
     Args:
-        model: folder of a trained model, from `train_aligner` or `save_model`.
+        aligner: one that is trained already (`train_aligner`, `save_model`) or that learns nothing.
         folder: exists and is empty; DuckDB's Parquet files and `counted.json` are written to it.
-        drops: receives sentence pairs that the aligner cannot take; written to `counted.json` with what it held before.
+        drops: receives links that are not counted; written to `counted.json` with what it held before.
         corpora: name -> fingerprint of the files that the pairs come from; empty where the counts are used at once.
+        knowledge: what stands for the aligner's model or encoder; empty where it has none, or the counts are used at
+            once.
         shard: (i, n) when the pairs are the i-th of n parts of these files.
+        kept: receives the pairs with their links, and keeps some.
     """
     stream = iter(pairs)
     counts, extent = CountFolder(folder), Extent()
-    aligner = open_aligner(settings, model)
     while True:
-        part, of_part = count_text(islice(stream, PAIRS_PER_CHUNK), segmenters, aligner, settings, drops)
+        part, of_part = count_text(islice(stream, PAIRS_PER_CHUNK), segmenters, aligner, settings, drops, kept=kept)
         counts.add(part)
         extent += of_part
         if of_part.sentence_pairs < PAIRS_PER_CHUNK:
@@ -112,7 +119,7 @@ def count_in_chunks(
         languages=[segmenter.language for segmenter in segmenters],
         corpora=dict(corpora),
         shard=None if shard is None else list(shard),
-        model=files.fingerprint(model),
+        knowledge=knowledge,
         made_by=_made_by(aligner, segmenters, settings),
         extent=asdict(extent),
         dropped=drops.as_dict(),
@@ -146,7 +153,14 @@ def from_counts(
     card = counted[0].made_by | asdict(extent) | _thresholds(settings) | {"dropped": drops.as_dict()}
     if counted[0].corpora:
         card["corpora"] = counted[0].corpora
+    if counted[0].knowledge:
+        card["knowledge"] = counted[0].knowledge
     return Dictionary(source_language, target_language, entries, card)
+
+
+def chosen(pairs: Iterable[SentencePair], settings: DictionarySettings, seed: int) -> Iterable[SentencePair]:
+    """The pairs that are linked: all, or a sample of `max_sentence_pairs`."""
+    return pairs if settings.max_sentence_pairs is None else sample(pairs, settings.max_sentence_pairs, seed)
 
 
 def sample(pairs: Iterable[SentencePair], size: int, seed: int) -> Iterator[SentencePair]:
@@ -156,11 +170,15 @@ def sample(pairs: Iterable[SentencePair], size: int, seed: int) -> Iterator[Sent
 
 
 def _made_by(aligner: Aligner, segmenters: tuple[Segmenter, Segmenter], settings: DictionarySettings) -> dict[str, Any]:
+    """How the links came about; the samples that were trained on or linked are told where there were any."""
+    samples = {name: getattr(settings, name) for name in ("train_sentence_pairs", "max_sentence_pairs")}
     return {
         "aligner": aligner.signature(),
         "symmetrisation": None if settings.links_come_joined else settings.symmetrisation,
+        "multi_word": settings.multi_word,
         "source_segmenter": segmenters[0].signature,
         "target_segmenter": segmenters[1].signature,
+        **{name: size for name, size in samples.items() if size is not None},
     }
 
 

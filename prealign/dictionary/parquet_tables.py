@@ -1,4 +1,4 @@
-"""Dictionaries in Parquet, read and written through DuckDB (the extra `parquet`).
+"""Dictionaries in Parquet, read and written through DuckDB.
 
 Columns named like those of `entries.tsv` hold everything. A table without the numbers has its two sides named by
 language ("en", "de"), source and target, src and tgt, or src_text and tgt_text.
@@ -10,11 +10,11 @@ from collections import Counter
 from itertools import count
 from pathlib import Path
 
-from prealign.corpora.parquet import ROWS_AT_A_TIME, opened_parquet
+from prealign.corpora.parquet import ROWS_AT_A_TIME, opened_parquet, quoted
 from prealign.corpora.records import fields_of_sides
 from prealign.dictionary.entries import HEADER, Entry, entries_from_counts
 from prealign.dictionary.faults import Faults, FaultyLineError, clean_pair, numbered_entry
-from prealign.errors import PrealignError, missing_extra
+from prealign.errors import PrealignError
 
 TEXT_NAMES = ("src_text", "tgt_text")
 
@@ -23,7 +23,7 @@ def parquet_entries(path: Path, faults: Faults, source_language: str, target_lan
     """The entries of a Parquet file; faulty rows are left out and told.
 
     Raises:
-        PrealignError: DuckDB is not installed, the file is missing or damaged, or its columns have other names.
+        PrealignError: the file is missing or damaged, or its columns have other names.
     """
     entries: dict[tuple[str, str], Entry] = {}
     pairs: Counter[tuple[str, str]] = Counter()
@@ -55,18 +55,18 @@ def parquet_entries(path: Path, faults: Faults, source_language: str, target_lan
 
 def write_parquet(table: Path, path: Path) -> None:
     """Turn an `entries.tsv` into a Parquet file with the same columns."""
-    try:
-        import duckdb
-    except ImportError:
-        raise missing_extra("duckdb", "parquet", f"Writing {path}") from None
+    import duckdb
+
     types = "{'source': 'VARCHAR', 'target': 'VARCHAR', 'count': 'BIGINT', " + ", ".join(
         f"'{name}': 'DOUBLE'" for name in HEADER[3:]
     )
     options = f"delim='\t', header=true, quote='', escape='', auto_detect=false, columns={types}}}"
-    read = f"read_csv({_quoted(table)}, {options})"
+    read = f"read_csv({quoted(str(table.absolute()))}, {options})"
     with duckdb.connect() as connection:
         connection.execute("set enable_progress_bar = false")
-        connection.execute(f"copy (select * from {read}) to {_quoted(path)} (format parquet, compression zstd)")
+        connection.execute(
+            f"copy (select * from {read}) to {quoted(str(path.absolute()))} (format parquet, compression zstd)"
+        )
 
 
 def _sides(path: Path, names: list[str], source_language: str, target_language: str) -> tuple[str, str]:
@@ -79,7 +79,3 @@ def _sides(path: Path, names: list[str], source_language: str, target_language: 
             f"tgt_text, or the languages' codes ({source_language}, {target_language}); rename them."
         )
     return sides
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path.absolute()).replace("'", "''") + "'"

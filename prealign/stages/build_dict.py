@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
@@ -12,19 +12,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from prealign import __version__
+from prealign import __version__, files
 from prealign.alignment.aligners import Aligner, open_aligner
-from prealign.config.dictionary import THRESHOLDS, DictionaryPair, DictionarySettings
+from prealign.config.dictionary import LEARNS_NOTHING, THRESHOLDS, DictionaryPair, DictionarySettings
 from prealign.config.settings import Recipe
 from prealign.corpora.clone import clone
 from prealign.corpora.drops import Drops
 from prealign.corpora.estimate import extent
 from prealign.corpora.language_text import language_documents
+from prealign.corpora.linked_pairs import LINKED_PAIRS_FILE, LinkedPairs
 from prealign.corpora.rejects import PER_REASON, rejects_beside
-from prealign.corpora.sentence_pairs import Corpus, clone_pairs, read_pairs
+from prealign.corpora.sentence_pairs import Corpus, SentencePair, clone_pairs, read_pairs
 from prealign.corpora.words import Segmenter
 from prealign.dictionary.dictionary import Dictionary
-from prealign.dictionary.induce import count_in_chunks, from_counts, induce, train_aligner
+from prealign.dictionary.induce import chosen, count_in_chunks, from_counts, induce, train_aligner
 from prealign.dictionary.quality import against_mapping
 from prealign.errors import PrealignError
 from prealign.stages.layout import Layout
@@ -54,43 +55,66 @@ def from_parallel_text(
     beside: Path,
 ) -> Dictionary:
     """Read the corpora, and make the dictionary of their pairs; links and model are kept in `beside` if asked for."""
-    in_chunks = settings.train_sentence_pairs is not None
-    aligner = open_aligner(settings) if in_chunks else _aligner(pair, settings, beside)  # before any long work
+
+    def read(left_out: Drops) -> Iterator[SentencePair]:
+        return read_pairs(corpora, pair.source, pair.target, left_out, rejects, settings.strict)
+
+    aligner = _aligner(pair, settings, beside)
     log.info("%s-%s: reading %s; aligner: %s", pair.source, pair.target, extent(corpora), aligner.name)
-    if in_chunks:
-        dictionary = _in_chunks(corpora, pair, settings, seed, drops, rejects, beside)
-    else:
-        pairs = read_pairs(corpora, pair.source, pair.target, drops, rejects, settings.strict)
-        links = beside / LINKS if settings.save_links else None
-        dictionary = induce(pairs, pair.source, pair.target, settings, seed, drops, segmenters(pair), aligner, links)
+    dictionary = _extracted(read, aligner, pair, settings, seed, drops, beside)
     log.info("sentence pairs left out are shown in %s, up to %s per reason", rejects, f"{PER_REASON:,}")
     return dictionary
 
 
-def _in_chunks(
-    corpora: list[Corpus],
+def _extracted(
+    read: Callable[[Drops], Iterable[SentencePair]],
+    aligner: Aligner,
     pair: DictionaryPair,
     settings: DictionarySettings,
     seed: int,
     drops: Drops,
-    rejects: Path,
     beside: Path,
 ) -> Dictionary:
-    """Train on a sample, link the whole a chunk at a time, and make the dictionary from the counts."""
-    languages = pair.source, pair.target
+    """Train the aligner if need be, link the pairs as a whole or a chunk at a time, and choose the entries.
+
+    Args:
+        read: gives the sentence pairs from the beginning, and tells what it leaves out.
+        aligner: from `_aligner`.
+    """
+    both = segmenters(pair)
+    kept = LinkedPairs(settings.keep_links, seed, both) if settings.keep_links else None
+    on_a_sample = settings.train_sentence_pairs is not None
     with TemporaryDirectory(dir=beside.parent) as name:
-        if pair.model is not None:
-            model = Path(pair.model)
-        else:
-            model = (beside if settings.save_model else Path(name)) / MODEL
+        scratch = Path(name)
+        if on_a_sample:
             log.info("training the aligner on up to %s sentence pairs", f"{settings.train_sentence_pairs:,}")
-            train_aligner(read_pairs(corpora, *languages, Drops()), segmenters(pair), settings, seed, model)
-        counts = Path(name) / "counts"
-        counts.mkdir()
-        of_chunks = Drops()
-        pairs = read_pairs(corpora, *languages, of_chunks, rejects, settings.strict)
-        count_in_chunks(pairs, segmenters(pair), settings, model, counts, of_chunks, corpora={})
-        return from_counts([counts], *languages, settings, drops, spill=Path(name))
+            model = (beside if settings.save_model else scratch) / MODEL
+            train_aligner(read(Drops()), both, settings, seed, model)
+            aligner = open_aligner(settings, model)
+        is_ready = on_a_sample or pair.model is not None or settings.aligner in LEARNS_NOTHING
+        if settings.save_links or not is_ready:
+            links = beside / LINKS if settings.save_links else None
+            dictionary = induce(
+                read(drops), pair.source, pair.target, settings, seed, drops, both, aligner, links, kept
+            )
+        else:
+            of_chunks = Drops()
+            counts = scratch / "counts"
+            counts.mkdir()
+            pairs = chosen(read(of_chunks), settings, seed)
+            count_in_chunks(pairs, both, settings, aligner, counts, of_chunks, {}, kept=kept)
+            dictionary = from_counts([counts], pair.source, pair.target, settings, drops, spill=scratch)
+    if kept is not None:
+        kept.write(beside / LINKED_PAIRS_FILE)
+    if known := knowledge(pair.model, settings.encoder):
+        dictionary.card["knowledge"] = known
+    return dictionary
+
+
+def knowledge(model: str | Path | None, encoder: str | None) -> str:
+    """What stands for an aligner's trained model or encoder: a fingerprint, or its name on the hub; "" for none."""
+    known = model or encoder
+    return "" if known is None else files.fingerprint(Path(known)) if Path(known).exists() else str(known)
 
 
 @contextmanager
@@ -155,15 +179,20 @@ def _origin(pair: DictionaryPair, inputs: Mapping[str, str]) -> dict[str, Any]:
     told = {
         "corpora": dict(inputs),
         "attribution": list(dict.fromkeys(text.attribution for text in pair.parallel if text.attribution)),
-        "date": date.today().isoformat(),
-        "prealign": __version__,
     }
-    return told | ({"licence": "; ".join(dict.fromkeys(licences))} if all(licences) else {})
+    return told | made_now() | ({"licence": "; ".join(dict.fromkeys(licences))} if all(licences) else {})
+
+
+def made_now() -> dict[str, str]:
+    """When and with which version a dictionary was made, for its card."""
+    return {"date": date.today().isoformat(), "prealign": __version__}
 
 
 def _aligner(pair: DictionaryPair, settings: DictionarySettings, beside: Path) -> Aligner:
-    model = Path(pair.model) if pair.model is not None else None
-    return open_aligner(settings, model, beside / MODEL if settings.save_model else None)
+    """The aligner, before any long work: with the model given, or to be trained on the whole or on a sample."""
+    model = None if pair.model is None else Path(pair.model)
+    saves = settings.save_model and settings.train_sentence_pairs is None  # what a sample teaches is saved after it
+    return open_aligner(settings, model, beside / MODEL if saves else None)
 
 
 def segmenters(pair: DictionaryPair) -> tuple[Segmenter, Segmenter]:
@@ -177,10 +206,9 @@ def _from_clone(
     aligner = _aligner(pair, settings, beside)
     documents = list(language_documents(recipe, pair.source, Drops()))
     pairs = list(clone_pairs(documents, settings.clone_sentence_pairs))
-    both = segmenters(pair)
-    links = beside / LINKS if settings.save_links else None
-    dictionary = induce(pairs, pair.source, pair.target, settings, recipe.seed, drops, both, aligner, links)
-    counts = Counter(word.casefold() for sentence in pairs for word in both[0].words(sentence.source))
+    dictionary = _extracted(lambda _: pairs, aligner, pair, settings, recipe.seed, drops, beside)
+    segmenter, _ = segmenters(pair)
+    counts = Counter(word.casefold() for sentence in pairs for word in segmenter.words(sentence.source))
     frequent = {word: n for word, n in counts.items() if n >= settings.min_count and word.isalpha()}
     quality = against_mapping(dictionary, clone, frequent)
     dictionary.card["quality"] = quality

@@ -7,12 +7,20 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from prealign import files
-from prealign.config.dictionary import THRESHOLDS, DictionaryPair, DictionarySettings, SegmenterName
+from prealign.config.dictionary import (
+    KEEPS_A_MODEL,
+    LEARNS_NOTHING,
+    NOT_WITH_MODEL,
+    THRESHOLDS,
+    DictionaryPair,
+    DictionarySettings,
+    SegmenterName,
+)
 from prealign.corpora.drops import Drops
 from prealign.corpora.estimate import extent
 from prealign.corpora.rejects import rejects_beside
@@ -23,8 +31,16 @@ from prealign.stages.stage import Stage, options_of
 
 log = logging.getLogger(__name__)
 
-NOT_WITH_SHARD = ("max_sentence_pairs", "train_sentence_pairs", "save_links", "save_model")
+NOT_WITH_SHARD = ("max_sentence_pairs", "train_sentence_pairs", "save_links", "keep_links", "save_model")
 """Settings of a whole build, which the counts of a shard cannot heed."""
+
+
+class _Settings(DictionarySettings):
+    """What tyro parses: the same settings, with the cross-checks left to `_check`, which ends in a plain sentence."""
+
+    @model_validator(mode="after")
+    def _fits_the_aligner(self) -> Self:
+        return self
 
 
 @dataclass
@@ -53,7 +69,7 @@ class Flags:
     """For --aligner links: the Pharaoh file of each corpus, in the order of --parallel."""
     model: Path | None = None
     """A trained aligner to apply: the folder `aligner` of a dictionary that was built with --save-model."""
-    thresholds: DictionarySettings = field(default_factory=DictionarySettings)
+    thresholds: _Settings = field(default_factory=_Settings)
     seed: int = 1
     """Key of every random draw."""
     dry_run: bool = False
@@ -70,8 +86,7 @@ class Flags:
                 model=None if self.model is None else str(self.model),
             )
         except ValidationError as error:
-            problems = (problem["msg"].removeprefix("Value error, ") for problem in error.errors())
-            raise PrealignError.of_several("--source and --target do not fit:", problems) from None
+            raise PrealignError.of_several("--source and --target do not fit:", _sentences(error)) from None
 
     @property
     def corpora(self) -> list[Corpus]:
@@ -86,7 +101,8 @@ def build_from_flags(arguments: list[str]) -> int:
     flags = tyro.cli(Flags, args=arguments, prog="prealign build-dict", config=(tyro.conf.OmitArgPrefixes,))
     pair = flags.pair
     missing = [str(path) for path in (*flags.parallel, *flags.links) if not path.is_file()]
-    missing += [str(path) for path in (*flags.counts, flags.model) if path is not None and not path.is_dir()]
+    missing += [str(path) for path in flags.counts if not path.exists()]
+    missing += [str(path) for path in (flags.model,) if path is not None and not path.is_dir()]
     if missing:
         raise PrealignError.of_several("These files do not exist:", missing)
     _check(flags)
@@ -114,6 +130,15 @@ def build_from_flags(arguments: list[str]) -> int:
 
 def _check(flags: Flags) -> None:
     """What flags need and what they exclude."""
+    if files_given := [str(path) for path in flags.counts if path.is_file()]:
+        raise PrealignError(
+            f"--counts takes folders, and {', '.join(files_given)} is none. Leave out what stands beside them: "
+            "counts/*/ names the folders only."
+        )
+    try:
+        DictionarySettings.model_validate(flags.thresholds.model_dump())
+    except ValidationError as error:
+        raise PrealignError.of_several("These options do not go together:", _sentences(error)) from None
     if bool(flags.parallel) == bool(flags.counts):
         raise PrealignError("Give either --parallel (text to align) or --counts (folders that --shard has written).")
     if flags.counts and (ignored := _ignored_by_counts(flags)):
@@ -124,10 +149,21 @@ def _check(flags: Flags) -> None:
         raise PrealignError(
             f"--shard counts all sentence pairs of a shard with a model that is there; leave out {', '.join(ignored)}."
         )
-    if flags.shard is not None and flags.model is None:
+    if flags.model is not None and (ignored := _changed(flags.thresholds, NOT_WITH_MODEL)):
         raise PrealignError(
-            "--shard needs --model, so that all shards are linked alike: the folder `aligner` of a dictionary built "
-            "from a part of the text with --max-sentence-pairs and --save-model."
+            f"--model applies an aligner that is trained already, so nothing is trained or saved; leave out "
+            f"{', '.join(ignored)}, or --model."
+        )
+    aligner = flags.thresholds.aligner
+    if flags.shard is not None and aligner not in (*KEEPS_A_MODEL, *LEARNS_NOTHING):
+        raise PrealignError(
+            f"The aligner {aligner} learns from all the text that it links and keeps no model, so it cannot link a "
+            f"shard. Leave out --shard, or choose {', '.join((*KEEPS_A_MODEL, *LEARNS_NOTHING))}."
+        )
+    if flags.shard is not None and flags.model is None and aligner in KEEPS_A_MODEL:
+        raise PrealignError(
+            f"--shard needs --model with the aligner {aligner}, so that all shards are linked alike: the folder "
+            "`aligner` of a dictionary built from a part of the text with --max-sentence-pairs and --save-model."
         )
     _check_links(flags)
 
@@ -145,6 +181,10 @@ def _changed(settings: DictionarySettings, names: Iterable[str]) -> list[str]:
     """Those of the settings that differ from their defaults, as options."""
     unset = DictionarySettings()
     return [_option(name) for name in names if getattr(settings, name) != getattr(unset, name)]
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    return [problem["msg"].removeprefix("Value error, ") for problem in error.errors()]
 
 
 def _option(name: str) -> str:
@@ -194,7 +234,7 @@ def _inputs(flags: Flags) -> list[Path]:
 def _build(flags: Flags, folder: Path) -> dict[str, Any]:
     # numba takes half a second to load, and --help should not wait for it
     from prealign.dictionary.induce import from_counts
-    from prealign.stages.build_dict import from_parallel_text, kept_beside, refuse_empty
+    from prealign.stages.build_dict import from_parallel_text, kept_beside, made_now, refuse_empty
 
     drops = Drops()
     rejects = rejects_beside(flags.output)
@@ -205,6 +245,8 @@ def _build(flags: Flags, folder: Path) -> dict[str, Any]:
             dictionary = from_parallel_text(
                 flags.corpora, flags.pair, flags.thresholds, flags.seed, drops, rejects, beside
             )
+            dictionary.card["corpora"] = _content(flags)
+        dictionary.card |= made_now()
         refuse_empty(dictionary)
         dictionary.write(folder)
     log.info("left out: %s", drops)
@@ -212,21 +254,35 @@ def _build(flags: Flags, folder: Path) -> dict[str, Any]:
 
 
 def _count(flags: Flags, shard: tuple[int, int], folder: Path) -> dict[str, Any]:
+    from prealign.alignment.aligners import open_aligner
     from prealign.dictionary.induce import count_in_chunks
-    from prealign.stages.build_dict import segmenters
+    from prealign.stages.build_dict import knowledge, segmenters
 
-    assert flags.model is not None  # `_check` sees to it
     drops = Drops()
-    strict = flags.thresholds.strict
+    settings = flags.thresholds
+    aligner = open_aligner(settings, flags.model)
     rejects = rejects_beside(flags.output)
     log.info("%s-%s, shard %s: reading %s", flags.source, flags.target, flags.shard, extent(flags.corpora))
-    pairs = read_pairs(flags.corpora, flags.source, flags.target, drops, rejects, strict, shard)
-    content = {
+    pairs = read_pairs(flags.corpora, flags.source, flags.target, drops, rejects, settings.strict, shard)
+    counted = count_in_chunks(
+        pairs,
+        segmenters(flags.pair),
+        settings,
+        aligner,
+        folder,
+        drops,
+        _content(flags),
+        knowledge=knowledge(flags.model, settings.encoder),
+        shard=shard,
+    )
+    log.info("left out: %s", drops)
+    return {"sentence_pairs": counted.sentence_pairs, "left_out": drops.as_dict()}
+
+
+def _content(flags: Flags) -> dict[str, str]:
+    """The files of the parallel text with their fingerprints, named as in a recipe's manifest."""
+    return {
         f"corpus {number}, {path.name}": files.fingerprint(path)
         for number, corpus in enumerate(flags.corpora, start=1)
         for path in corpus.files
     }
-    both = segmenters(flags.pair)
-    counted = count_in_chunks(pairs, both, flags.thresholds, flags.model, folder, drops, content, shard)
-    log.info("left out: %s", drops)
-    return {"sentence_pairs": counted.sentence_pairs, "left_out": drops.as_dict()}

@@ -66,7 +66,7 @@ def _show(flags: flags_of.Show) -> int:
 
 
 def _coverage(flags: flags_of.Coverage) -> int:
-    from prealign.corpora.documents import read_documents
+    from prealign.corpora.document_formats import read_documents
     from prealign.corpora.drops import Drops
     from prealign.dictionary.coverage import coverage
     from prealign.dictionary.dictionary import Dictionary

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from prealign.dictionary.counts import CountFolder, LinkCounts, forms_in, linked_in, spellings
 
-pytest.importorskip("duckdb", reason="adding up parts needs the extra `parquet`")
-
 WORDS = ["haus", "straße", "東京", "don't", 'a"b', "Δ", "über", "z"]
 LINKS = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(WORDS)), max_size=30)
 FORMS = st.dictionaries(st.sampled_from(WORDS), st.integers(0, 3))

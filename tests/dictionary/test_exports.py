@@ -80,8 +80,6 @@ ALL = [*((suffix, None) for suffix in FORMAT_OF_SUFFIX), (".jsonl", "words")]
 def test_a_round_trip_changes_nothing_that_the_format_holds(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, format: Format | None, counts: dict[tuple[str, str], int]
 ) -> None:
-    if suffix == ".parquet":
-        pytest.importorskip("duckdb")
     counts["fits", "everywhere"] = 1
     dictionary = Dictionary.from_pairs(Counter(counts).elements(), "en", "de")
     path = tmp_path_factory.mktemp("export") / f"d{suffix}"

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import product
+from pathlib import Path
 from pydoc_data.topics import topics
 
 import pytest
 
+from prealign.alignment.aligners import open_aligner
+from prealign.alignment.statistical import StatisticalAligner
+from prealign.alignment.thot_models import ThotAligner
 from prealign.config.dictionary import DictionarySettings
 from prealign.corpora.clone import clone
 from prealign.corpora.drops import Drops
-from prealign.corpora.sentence_pairs import SentencePair, clone_pairs
+from prealign.corpora.linked_pairs import LinkedPairs, read_linked_pairs
+from prealign.corpora.sentence_pairs import LinkLine, SentencePair, clone_pairs
 from prealign.corpora.words import Segmenter
+from prealign.dictionary import induce as induce_module
 from prealign.dictionary.dictionary import Dictionary
-from prealign.dictionary.induce import induce
+from prealign.dictionary.induce import count_in_chunks, induce, train_aligner
 from prealign.dictionary.quality import against_mapping
 from prealign.errors import PrealignError
 
@@ -112,6 +118,24 @@ def test_a_weight_counts_like_so_many_copies() -> None:
     assert {entry.count for entry in induced(light)[0].entries if entry.source == "cat"} == {3}
 
 
+@pytest.mark.parametrize("name", ["statistical", "thot-fast-align"])
+def test_a_sample_is_trained_on_and_not_linked(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name.startswith("thot"):
+        pytest.importorskip("thot", reason="sil-thot is not installed (extra `thot`)")
+    settings = DictionarySettings.model_validate({"aligner": name, "train_sentence_pairs": 40})
+    segmenters = Segmenter("en"), Segmenter("de")
+
+    def never(*_: object) -> None:
+        raise AssertionError("links were made")
+
+    with monkeypatch.context() as while_training:
+        while_training.setattr(StatisticalAligner, "links", never)
+        while_training.setattr(ThotAligner, "links", never)
+        train_aligner(PAIRS, segmenters, settings, 1, tmp_path)
+    found = induce(PAIRS, "en", "de", settings, 1, Drops(), segmenters, open_aligner(settings, model=tmp_path))
+    assert first(found)["house"] == "Haus"
+
+
 def test_text_without_words_is_refused() -> None:
     with pytest.raises(PrealignError, match="parallel text en-de holds no sentence pair with words on both sides"):
         induced([SentencePair("…", "!")])
@@ -137,3 +161,49 @@ def test_the_clone_of_english_is_learnt_from_running_text() -> None:
     # 1.0 and 0.967 when this was written: words met once are below min_count but rare in running text
     assert score["precision"] > 0.99
     assert score["recall_running"] > 0.95
+
+
+def test_kept_pairs_hold_the_links_that_were_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, both = (
+        DictionarySettings(min_count=1, min_probability=0.0, min_share_of_best=0.0),
+        (Segmenter("en"), Segmenter("de")),
+    )
+    kept = LinkedPairs(len(PAIRS), 1, both)
+    aligner = open_aligner(settings, save=tmp_path / "model")
+    counts = {
+        (entry.source.lower(), entry.target.lower()): entry.count
+        for entry in induce(PAIRS, "en", "de", settings, 1, Drops(), both, aligner, kept=kept).entries
+    }
+    kept.write(tmp_path / "whole.tsv")
+    found: Counter[tuple[str, str]] = Counter()
+    for pair in read_linked_pairs(tmp_path / "whole.tsv"):
+        for i, j in pair.links:
+            words = pair.source[slice(*pair.source_words[i])], pair.target[slice(*pair.target_words[j])]
+            found[words[0].lower(), words[1].lower()] += 1
+    assert counts
+    assert {pair: found[pair] for pair in counts} == counts
+    # The same model applied in chunks keeps the same pairs and links.
+    monkeypatch.setattr(induce_module, "PAIRS_PER_CHUNK", 7)
+    in_chunks = LinkedPairs(5, 1, both)
+    (tmp_path / "counts").mkdir()
+    applied = open_aligner(settings, tmp_path / "model")
+    count_in_chunks(PAIRS, both, settings, applied, tmp_path / "counts", Drops(), {}, kept=in_chunks)
+    in_chunks.write(tmp_path / "chunks.tsv")
+    assert (tmp_path / "whole.tsv").read_text().splitlines()[:5] == (tmp_path / "chunks.tsv").read_text().splitlines()
+
+
+def test_links_made_elsewhere_are_kept_like_any_others(tmp_path: Path) -> None:
+    settings = DictionarySettings(aligner="links", min_count=1)
+    kept = LinkedPairs(9, 1, (Segmenter("en"), Segmenter("de")))
+    texts = {
+        "My aunt paints.": ("Meine Tante malt .", "0-0 1-1 2-2"),
+        "A cat sees.": ("Da sieht eine Katze.", "0-2 1-3"),
+    }
+    pairs = [
+        SentencePair(source, target, 1.0, LinkLine(links, tmp_path, number))
+        for number, (source, (target, links)) in enumerate(texts.items(), start=1)
+    ]
+    induce(pairs, "en", "de", settings, 1, Drops(), kept=kept)
+    kept.write(tmp_path / "links.tsv")
+    found = {pair.source: pair.links for pair in read_linked_pairs(tmp_path / "links.tsv")}
+    assert found == {"My aunt paints.": [(0, 0), (1, 1), (2, 2)], "A cat sees.": [(0, 2), (1, 3)]}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from prealign.dictionary.dictionary import Dictionary
 from prealign.dictionary.imports import read_entries
 from prealign.errors import PrealignError
-
-duckdb = pytest.importorskip("duckdb")
 
 
 def parquet(path: Path, query: str) -> Path:
@@ -49,11 +47,8 @@ def test_faults_are_told(tmp_path: Path, query: str, sentence: str) -> None:
     assert str(path) in str(caught.value)
 
 
-def test_a_file_that_is_no_parquet_and_a_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_no_parquet(tmp_path: Path) -> None:
     path = tmp_path / "d.parquet"
     path.write_text("bank\tBank\n")
     with pytest.raises(PrealignError, match="is damaged or no Parquet file"):
-        read_entries(path, "en", "de")
-    monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(PrealignError, match=r"pip install 'prealign\[parquet\]'"):
         read_entries(path, "en", "de")

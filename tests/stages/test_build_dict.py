@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from itertools import product
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from prealign import cli
+from prealign import __version__, cli, files
 from prealign.config.settings import Recipe
 from prealign.dictionary import induce
 from prealign.stages.layout import Layout
@@ -55,6 +57,9 @@ def test_all_formats_make_one_dictionary(corpus: Path, capsys: pytest.CaptureFix
     assert "reading 4 files, 0.0 MB, about 19 sentence pairs" in capsys.readouterr().err
     card = json.loads((corpus / "made" / "card.json").read_text(encoding="utf-8"))
     assert card["sentence_pairs"] == len(PAIRS)
+    assert list(card["corpora"]) == ["corpus 1, a.tsv", "corpus 2, b.txt", "corpus 3, c.jsonl", "corpus 4, d.tmx"]
+    assert card["prealign"] == __version__
+    assert date.fromisoformat(card["date"])
     assert entries(corpus / "made")["cat", "Katze"] == 9
     rejects = (corpus / "made.rejects.tsv").read_text(encoding="utf-8").splitlines()
     assert rejects[1:] == [f"pairs with a side in the wrong script\t{corpus / 'a.tsv'}\t6\ta dog\tСобака"]
@@ -141,7 +146,7 @@ def test_chunks_and_shards_count_what_the_whole_does(corpus: Path, monkeypatch: 
     made = corpus / "made"
     assert cli.run(command(corpus, "--max-sentence-pairs", "18", "--save-model")) == 0
     apply = ["--model", str(made / "aligner")]
-    assert cli.run([*command(corpus, "--train-sentence-pairs", "18", *apply), "--output", str(corpus / "one")]) == 0
+    assert cli.run([*command(corpus, *apply), "--output", str(corpus / "one")]) == 0
     monkeypatch.setattr(induce, "PAIRS_PER_CHUNK", 7)
     assert cli.run([*command(corpus, "--train-sentence-pairs", "18"), "--output", str(corpus / "chunks")]) == 0
     shards = [corpus / f"shard-{number}" for number in (1, 2, 3)]
@@ -157,6 +162,60 @@ def test_chunks_and_shards_count_what_the_whole_does(corpus: Path, monkeypatch: 
             name
         )  # once, in one of the shards
     assert entries(corpus / "one") == entries(made)
+    model = files.fingerprint(made / "aligner")
+    told = {name: {k: card.get(k) for k in ("knowledge", "train_sentence_pairs")} for name, card in cards.items()}
+    assert told["one"] == told["sum"] == {"knowledge": model, "train_sentence_pairs": None}
+    assert told["chunks"] == {"knowledge": None, "train_sentence_pairs": 18}
+    assert json.loads((made / "card.json").read_text())["max_sentence_pairs"] == 18
+
+
+def test_shards_tie_the_runs_that_the_whole_ties(corpus: Path) -> None:
+    """Shards count the runs that only others of them tie to a word."""
+    both = ["--symmetrisation", "grow-diag", "--multi-word", "--aligner", "links"]
+    lines = ["no one sees ||| niemand sieht", "no one came ||| niemand kam", "no one left ||| da ging er"]
+    lines += ["phone number ||| Telefonnummer", "a phone number ||| eine Telefonnummer", "my phone number ||| so nicht"]
+    (corpus / "runs.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (corpus / "runs.links").write_text("0-0 1-0 2-1\n0-0 1-0 2-1\n\n0-0 1-0\n0-0 1-1 2-1\n\n", encoding="utf-8")
+    start = ["build-dict", "--source", "en", "--target", "de", "--output"]
+    text = ["--parallel", str(corpus / "runs.txt"), "--links", str(corpus / "runs.links"), *both[2:]]
+    assert cli.run([*start, str(corpus / "whole"), *text]) == 0
+    shards = [str(corpus / f"shard-{number}") for number in (1, 2, 3)]
+    for number, shard in enumerate(shards, start=1):
+        assert cli.run([*start, shard, *text, "--shard", f"{number}/3"]) == 0
+        assert json.loads((Path(shard) / "counted.json").read_text())["extent"]["sentence_pairs"] > 0
+    assert cli.run([*start, str(corpus / "sum"), "--counts", *shards]) == 0
+    whole, together = ((corpus / name / "entries.tsv").read_text(encoding="utf-8") for name in ("whole", "sum"))
+    assert together == whole
+    assert "no one\tniemand\t2\t0.666667\t1\n" in whole
+    assert "phone number\tTelefonnummer\t2\t0.666667\t1\n" in whole
+
+
+@pytest.mark.parametrize("ignored", [["--train-sentence-pairs", "9"], ["--save-model"]])
+def test_a_trained_aligner_leaves_nothing_to_train_or_save(
+    corpus: Path, ignored: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(command(corpus, "--model", str(corpus), *ignored)) == 2
+    assert f"nothing is trained or saved; leave out {ignored[0]}, or --model" in capsys.readouterr().err
+    path = recipe(corpus, f"[a.tsv], model: {corpus}")
+    name, value = ignored[0].removeprefix("--").replace("-", "_"), "".join(ignored[1:]) or "true"
+    path.write_text(path.read_text().replace("dictionary:", f"dictionary:\n  {name}: {value}"), encoding="utf-8")
+    assert cli.run(["build-dict", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert "dictionary pair en-de names a `model`, an aligner that is trained already, so nothing is trained" in told
+    assert f"leave out {name}, or `model`" in told
+
+
+def test_the_clone_can_be_learnt_from_a_sample(tmp_path: Path) -> None:
+    (tmp_path / "en.txt").write_text("\n".join(f"{a} {b} {c}." for a, b, c in product(WHO, DOES, WHAT)))
+    (tmp_path / "recipe.yaml").write_text(
+        f"data: {tmp_path}\noutput: {tmp_path / 'run'}\n"
+        "languages: {en: {text: [en.txt]}, en-x-clone: {clone_of: en}}\n"
+        "dictionary: {train_sentence_pairs: 15, save_model: true, pairs: [{source: en, target: en-x-clone}]}\n"
+    )
+    assert cli.run(["build-dict", str(tmp_path / "recipe.yaml")]) == 0
+    made = tmp_path / "run" / "dictionary" / "en--en-x-clone"
+    assert json.loads((made / "card.json").read_text())["train_sentence_pairs"] == 15
+    assert (made / "aligner" / "aligner.json").is_file()
 
 
 @pytest.mark.parametrize(
@@ -204,6 +263,7 @@ def test_counts_that_do_not_add_up(corpus: Path, capsys: pytest.CaptureFixture[s
     assert "union was counted with another symmetrisation than" in said("1 union")
     assert "thirds was counted with another number of shards than" in said("1 thirds")
     assert "made holds no counts: it has no counted.json" in said("made")
+    assert "1.rejects.tsv is none. Leave out what stands beside them" in said("1 2 1.rejects.tsv")
     assert "hold shard 1/2; name it once" in said("1 2 1")
     assert "1 of 2 shards are missing: 2/2" in said("1")
     assert "1 holds counts of en-de, but fr-de was asked for" in said("1 2", "fr")
@@ -218,13 +278,12 @@ def test_counts_that_do_not_add_up(corpus: Path, capsys: pytest.CaptureFixture[s
     assert cli.run([*command(corpus, "--save-model"), "--output", str(corpus / "other")]) == 0
     trained[1] = str(corpus / "other" / "aligner")
     count("retrained", "2/2")
-    assert "retrained was counted with another trained model than" in said("longer retrained")
+    assert "retrained was counted with another trained model or encoder than" in said("longer retrained")
 
 
 def test_counts_are_planned_and_leave_the_folders_of_others_alone(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    duckdb = pytest.importorskip("duckdb", reason="adding up counts needs the extra `parquet`")
     assert cli.run(command(corpus, "--save-model")) == 0
     shard = ["--model", str(corpus / "made" / "aligner"), "--shard", "1/1"]
     counts = corpus / "finished" / "counts"
@@ -252,6 +311,7 @@ def test_counts_are_planned_and_leave_the_folders_of_others_alone(
     assert [path.name for path in (corpus / "out").iterdir()] == ["sum"]
     card = json.loads((corpus / "out" / "sum" / "card.json").read_text(encoding="utf-8"))
     assert list(card["corpora"]) == ["corpus 1, a.tsv", "corpus 2, b.txt", "corpus 3, c.jsonl", "corpus 4, d.tmx"]
+    assert card["prealign"] == __version__
 
 
 def test_a_recipe_that_leaves_no_entry_is_told(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:

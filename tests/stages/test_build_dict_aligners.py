@@ -7,9 +7,17 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from prealign import cli
 from prealign.alignment import aligners
+from prealign.dictionary import induce
 
 WHO = {"my aunt": "meine Tante", "the doctor": "der Arzt", "a girl": "ein Mädchen", "our uncle": "unser Onkel"}
 DOES = {"sees": "sieht", "paints": "malt", "sells": "verkauft"}
@@ -107,17 +115,90 @@ def test_flags_that_do_not_go_together(corpus: Path, capsys: pytest.CaptureFixtu
         (["--aligner", "links"], "--links names 0 files, but --aligner links wants 1"),
         (["--model", str(corpus.parent / "nowhere")], "These files do not exist"),
         (["--save-model", "--aligner", "links", "--links", str(corpus)], "The aligner links keeps no model"),
+        (["--aligner", "neural"], "These options do not go together:\n  - the aligner neural needs `encoder`"),
+        (["--aligner", "fast_align", "--train-sentence-pairs", "5"], "fast_align learns from all the text that it"),
+        (["--aligner", "fast_align", "--shard", "1/2"], "fast_align learns from all the text that it links and keeps"),
+        (["--aligner", "links", "--train-sentence-pairs", "5"], "the aligner links learns nothing from the text"),
+        (["--aligner", "thot-hmm", "--shard", "1/2"], "--shard needs --model with the aligner thot-hmm"),
     ):
         assert cli.run(command(corpus, "made", *flags)) == 2
         assert sentence in capsys.readouterr().err
-    for flags, sentence in (
-        (["--aligner", "neural"], "the aligner neural needs `encoder`"),
-        (["--aligner", "fast_align", "--train-sentence-pairs", "5"], "the aligner fast_align keeps none"),
-    ):
-        with pytest.raises(SystemExit) as ended:
-            cli.run(command(corpus, "made", *flags))
-        assert ended.value.code == 2
-        assert sentence in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.fixture
+def linked(corpus: Path) -> Path:
+    """The corpus with a dictionary `first` and the links that it was made from."""
+    assert cli.run(command(corpus, "first", "--save-links", "--symmetrisation", "grow-diag")) == 0
+    return corpus.parent / "first" / "links"
+
+
+def test_links_that_exist_are_counted_in_chunks_and_shards(
+    corpus: Path, linked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = ["--parallel", str(linked / "words.txt"), "--aligner", "links", "--links", str(linked / "links.pharaoh")]
+    monkeypatch.setattr(induce, "PAIRS_PER_CHUNK", 7)
+    assert cli.run([*command(corpus, "chunks"), *kept]) == 0
+    shards = [corpus.parent / f"shard-{number}" for number in (1, 2)]
+    for number, shard in enumerate(shards, start=1):
+        assert cli.run([*command(corpus, shard.name), *kept, "--shard", f"{number}/2"]) == 0
+    ends = ["--source", "en", "--target", "de", "--output", str(corpus.parent / "sum")]
+    assert cli.run(["build-dict", "--counts", *map(str, shards), *ends]) == 0
+    for name in ("chunks", "sum"):
+        assert entries(corpus.parent / name) == entries(corpus.parent / "first"), name
+    with (linked / "links.pharaoh").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    with (linked / "words.txt").open("a", encoding="utf-8") as file:
+        file.write("one more ||| noch eins\n")
+    assert cli.run([*command(corpus, "other"), *kept, "--shard", "2/2"]) == 0
+    assert cli.run(["build-dict", "--counts", str(shards[0]), str(corpus.parent / "other"), *ends[:-1], "x"]) == 2
+    assert "was counted with another parallel text" in capsys.readouterr().err
+
+
+def encoder(folder: Path, seed: int) -> str:
+    """A folder with a small random BERT that knows the letters."""
+    letters = "abcdefghijklmnopqrstuvwxyzäöüß"
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *("##" + letter for letter in letters)]
+    tokenizer = Tokenizer(WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = Lowercase(), Whitespace()
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 16}
+    BertModel(BertConfig(vocab_size=len(pieces), max_position_embeddings=64, **sizes)).save_pretrained(folder)
+    return str(folder)
+
+
+def test_an_encoder_links_in_chunks_and_shards(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    neural = ["--aligner", "neural", "--encoder-layer", "1", "--encoder", encoder(corpus.parent / "bert", seed=1)]
+    assert cli.run([*command(corpus, "whole"), *neural, "--save-links"]) == 0
+    monkeypatch.setattr(induce, "PAIRS_PER_CHUNK", 7)
+    assert cli.run([*command(corpus, "chunks"), *neural]) == 0
+    for shard in ("1", "2"):
+        assert cli.run([*command(corpus, shard), *neural, "--shard", f"{shard}/2"]) == 0
+    ends = ["--source", "en", "--target", "de", "--output", str(corpus.parent / "sum"), "--counts"]
+    folders = [str(corpus.parent / shard) for shard in ("1", "2")]
+    assert cli.run(["build-dict", *ends, *folders]) == 0
+    for name in ("chunks", "sum"):
+        assert entries(corpus.parent / name) == entries(corpus.parent / "whole"), name
+    encoder(corpus.parent / "bert", seed=2)
+    assert cli.run([*command(corpus, "3"), *neural, "--shard", "2/2"]) == 0
+    ends[-2] += "-again"
+    assert cli.run(["build-dict", *ends, folders[0], str(corpus.parent / "3")]) == 2
+    assert "3 was counted with another trained model or encoder than" in capsys.readouterr().err
+
+
+def test_a_shard_knows_an_encoder_on_the_hub_by_its_name(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, opened = encoder(corpus.parent / "bert", seed=1), aligners.open_aligner
+    local = {"encoder": folder}
+    monkeypatch.setattr(
+        aligners, "open_aligner", lambda settings, model: opened(settings.model_copy(update=local), model)
+    )
+    neural = ["--aligner", "neural", "--encoder-layer", "1", "--encoder", "someone/bert"]
+    assert cli.run([*command(corpus, "1"), *neural, "--shard", "1/1"]) == 0
+    assert json.loads((corpus.parent / "1" / "counted.json").read_text())["knowledge"] == "someone/bert"
 
 
 def test_a_moses_pair_has_one_file_of_links(corpus: Path) -> None:
