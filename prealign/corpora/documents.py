@@ -1,4 +1,4 @@
-"""Reading running text: lines and documents from plain or compressed files, as a stream.
+"""Reading running text: the lines of plain or compressed files, as a stream.
 
 The first step of every corpus reader. Text comes out as NFC, so that one word has one spelling from here on. Lines end
 at `\\n` and nowhere else: `str.splitlines` would also cut at U+2028, form feeds and others, and files of a parallel
@@ -11,7 +11,6 @@ import bz2
 import codecs
 import gzip
 import io
-import json
 import lzma
 import unicodedata
 import zlib
@@ -21,16 +20,22 @@ from typing import Any, BinaryIO, cast
 
 import zstandard
 
-from prealign.corpora.drops import Drops
 from prealign.errors import PrealignError
 
 COMPRESSED = {".gz", ".xz", ".bz2", ".zst"}
 MAGIC_XZ = b"\xfd7zXZ\x00"
 MAGIC_ZSTD = b"\x28\xb5\x2f\xfd"
+MAGIC_SKIPPABLE = b"\x2a\x4d\x18"
+"""Bytes 2 to 4 of a zstd frame without content, which parallel writers put first; 0x50 to 0x5f stands before them."""
 OPENERS: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, MAGIC_XZ: lzma.open, b"BZh": bz2.open}
 """First bytes of a compressed file -> what opens it."""
 BROKEN = (EOFError, OSError, lzma.LZMAError, zlib.error, zstandard.ZstdError)
 """What the decompressors raise on a damaged or truncated file."""
+MAX_LINE_BYTES = 1 << 28
+"""A longer line is no line of text, and would fill the memory before anyone could look at it."""
+ZSTD_WINDOW = 1 << 31
+"""Bytes that a zstd frame may refer back, as much as `zstd --long=31` writes; memory is taken as a frame asks for it.
+The library's own limit is 128 MiB."""
 
 
 def open_bytes(path: Path) -> BinaryIO:
@@ -44,7 +49,7 @@ def open_bytes(path: Path) -> BinaryIO:
     except PermissionError:
         raise PrealignError(f"{path} may not be read by this user.") from None
     head = file.peek(len(MAGIC_XZ))
-    if head.startswith(MAGIC_ZSTD):
+    if head.startswith(MAGIC_ZSTD) or (head[1:4] == MAGIC_SKIPPABLE and head[0] & 0xF0 == 0x50):
         return cast("BinaryIO", io.BufferedReader(_ZstdFrames(file)))
     for magic, opener in OPENERS.items():
         if head.startswith(magic):
@@ -57,13 +62,18 @@ def byte_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield (line number from 1, bytes): decompressed, without line end, `\r` before it, or byte order mark.
 
     Raises:
-        PrealignError: the file is missing or damaged.
+        PrealignError: the file is missing or damaged, or a line is longer than 256 MiB.
     """
     number = 0
     with open_bytes(path) as file:
         try:
-            for line in file:
+            for line in iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""):
                 number += 1
+                if len(line) > MAX_LINE_BYTES:
+                    raise PrealignError(
+                        f"{path}, line {number} goes on for more than {MAX_LINE_BYTES >> 20} MiB without a line end, "
+                        "so this is no file of lines. Cut it into lines, or convert it."
+                    )
                 line = line.removesuffix(b"\n").removesuffix(b"\r")
                 yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         except BROKEN as error:
@@ -89,51 +99,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         yield number, unicodedata.normalize("NFC", text)
 
 
-def read_documents(path: Path, drops: Drops) -> Iterator[str]:
-    """Yield the documents of a `.txt` file (one per line) or a `.jsonl` file (field "text"), compressed or not.
-
-    Empty documents are dropped and counted. A line that is not JSON, or has no "text", is an error.
-    """
-    suffixes = [suffix for suffix in path.suffixes[-2:] if suffix not in COMPRESSED]
-    kind = suffixes[-1] if suffixes else ""
-    if kind not in (".txt", ".jsonl"):
-        raise PrealignError(
-            f'{path}: running text is read from .txt (one document per line) or .jsonl (a "text" field), '
-            "with .gz, .xz, .bz2 or .zst after it if compressed. Rename or convert the file."
-        )
-    for number, line in read_lines(path):
-        text = line if kind == ".txt" else _text_field(path, number, line)
-        text = text.strip()
-        if not text:
-            drops.add("empty documents", f"{path.name}, line {number}")
-        else:
-            yield text
-
-
-def _text_field(path: Path, number: int, line: str) -> str:
-    """The NFC text of one JSON line; blank lines count as empty documents."""
-    if not line.strip():
-        return ""
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise PrealignError(
-            f"{path}, line {number} is not JSON: {error}. Every line must be one JSON object."
-        ) from None
-    text = record.get("text") if isinstance(record, dict) else None
-    if not isinstance(text, str):
-        raise PrealignError(f'{path}, line {number} has no string under "text". Rename the field that holds the text.')
-    # A lone surrogate can be escaped in JSON but is no character: UTF-8 cannot hold it.
-    text = text.encode("utf-8", errors="replace").decode("utf-8")
-    return unicodedata.normalize("NFC", text)
-
-
 class _ZstdFrames(io.RawIOBase):
     """Content of all zstd frames of a file. Unlike zstandard's own reader it raises when the last frame is cut off."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._frame = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
         self._frame_begun = False
         self._compressed = b""
         self._content = memoryview(b"")
@@ -152,7 +123,7 @@ class _ZstdFrames(io.RawIOBase):
             self._compressed = self._frame.unused_data
             self._frame_begun = not self._frame.eof
             if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
+                self._frame = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW).decompressobj()
         count = min(len(buffer), len(self._content))
         buffer[:count] = self._content[:count]
         self._content = self._content[count:]

@@ -7,7 +7,6 @@ their text, so it depends on no order and no machine.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,8 +15,9 @@ from prealign import draws
 from prealign.config.fields import PYTHON_DOCS
 from prealign.config.settings import Recipe
 from prealign.corpora.clone import clone, has_clone_characters
-from prealign.corpora.documents import read_documents
+from prealign.corpora.document_formats import read_documents
 from prealign.corpora.drops import Drops
+from prealign.corpora.fingerprints import Fingerprints
 from prealign.corpora.python_docs import python_documents
 from prealign.errors import PrealignError
 
@@ -28,8 +28,8 @@ BINS = 1 << 16
 def language_documents(recipe: Recipe, code: str, drops: Drops) -> Iterator[str]:
     """Yield the documents of language `code`; what is left out is counted in `drops`.
 
-    Streams; the memory that grows is one 8-byte hash per distinct document in a set (70 bytes each in Python).
-    With `max_bytes` the sources are read twice.
+    Streams; the memory that grows is 12 to 24 bytes per distinct document, for finding duplicates. With `max_bytes` the
+    sources are read twice.
 
     Raises:
         PrealignError: a source is missing, damaged or not text; `max_bytes` is smaller than any document.
@@ -80,21 +80,22 @@ def _with_owner(recipe: Recipe, code: str, drops: Drops) -> Iterator[tuple[str, 
 
 def _distinct(recipe: Recipe, code: str, drops: Drops) -> Iterator[str]:
     """All documents of the sources, exact duplicates (white space folded) dropped if the recipe says so."""
-    seen: set[int] = set()
+    seen = Fingerprints()
     for text in _sources(recipe, code, drops):
-        if recipe.store.deduplicate:
-            folded = " ".join(text.split())
-            fingerprint = int.from_bytes(hashlib.blake2b(folded.encode(), digest_size=8).digest(), "little")
-            if fingerprint in seen:
-                drops.add("duplicate documents", text)
-                continue
-            seen.add(fingerprint)
-        yield text
+        if recipe.store.deduplicate and not seen.add(" ".join(text.split()).encode()):
+            drops.add("duplicate documents", text)
+        else:
+            yield text
 
 
 def _sources(recipe: Recipe, code: str, drops: Drops) -> Iterator[str]:
-    for source in recipe.languages[code].text:
-        yield from python_documents() if source == PYTHON_DOCS else read_documents(recipe.input(source), drops)
+    language = recipe.languages[code]
+    for source in language.text:
+        if source == PYTHON_DOCS:
+            yield from python_documents()
+        else:
+            place = recipe.input(source)
+            yield from read_documents(place, drops, separator=language.documents, text_field=language.text_field)
 
 
 def _threshold(recipe: Recipe, code: str, limit: int) -> float:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -59,6 +59,9 @@ class Sample(NamedTuple):
     epoch: int
     row: int
 
+    def __str__(self) -> str:
+        return f"{self.stream} epoch {self.epoch} row {self.row}"
+
 
 class Mixture:
     """Several streams read in fixed proportions: sample n, for any n, without state.
@@ -71,6 +74,9 @@ class Mixture:
         rows: rows of each stream; a stream is read again in a new order when it ends.
         shares: relative share of each stream, above 0; the same names as `rows`.
         seed: key of the order.
+
+    Raises:
+        PrealignError: a stream without rows, or with a share that is not above 0 or too small for one row in 65,536.
     """
 
     def __init__(self, rows: Mapping[str, int], shares: Mapping[str, float], seed: int) -> None:
@@ -91,6 +97,12 @@ class Mixture:
         self._given = _counts_by_period(
             np.array([self.shares[name] for name in self.streams])
         )  # [periods + 1, streams]
+        for name, count in zip(self.streams, self._given[PERIODS], strict=True):
+            if count == 0:
+                raise PrealignError(
+                    f"The share of {name} is {self.shares[name]:.2g} of all rows, so small that none would ever be "
+                    f"read; shares are kept to 1 in {PERIOD * PERIODS:,}. Give it a larger share, or leave it out."
+                )
 
     def __call__(self, samples: Iterable[int]) -> list[Sample]:
         """Stream, epoch and row of samples by their numbers, from 0 without end."""
@@ -138,6 +150,26 @@ def _counts_by_period(shares: NDArray[np.float64]) -> NDArray[np.int64]:
         here[np.argsort(here - due, kind="stable")[:left]] += 1
         given[period + 1] = given[period] + here
     return given
+
+
+def shares_by_size(sizes: Mapping[str, int], alpha: float) -> dict[str, float]:
+    """Share of each stream by temperature sampling: q_i = p_i^alpha / sum_j p_j^alpha, with p_i its share of the size.
+
+    alpha 1 reads in proportion to size, 0 all alike (Conneau et al. 2020, XLM-R, 3.1: alpha 0.3).
+    """
+    total = sum(sizes.values())
+    powers = {name: (size / total) ** alpha for name, size in sizes.items()}
+    return {name: power / sum(powers.values()) for name, power in powers.items()}
+
+
+def data_step(step: int, skips: Sequence[tuple[int, int]]) -> int:
+    """The step whose data an update reads, both from 0, when stretches of steps are passed over.
+
+    Args:
+        skips: first and last step of each stretch, from 1, in order, not overlapping. They count updates, as
+            metrics do: update `first` and all later ones read the data of so many steps later.
+    """
+    return step + sum(last - first + 1 for first, last in skips if first <= step + 1)
 
 
 def rows_of_step(step: int, global_batch: int, rank: int = 0, world: int = 1) -> range:

@@ -1,10 +1,9 @@
-"""Reading lines and documents from files of all kinds."""
+"""Reading lines from files of all kinds."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
-import json
 import lzma
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from prealign.corpora.documents import read_documents, read_lines
-from prealign.corpora.drops import Drops
+from prealign.corpora import documents
+from prealign.corpora.documents import read_lines
 from prealign.errors import PrealignError
 
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
@@ -74,47 +73,32 @@ def test_bytes_that_are_no_utf8_name_file_and_line(tmp_path: Path) -> None:
         list(read_lines(path))
 
 
-def test_documents_of_text_and_json_lines(tmp_path: Path) -> None:
-    text = tmp_path / "corpus.v2.txt.gz"
-    text.write_bytes(gzip.compress(b" one \n\n  \ntwo\n"))
-    records = [{"text": "Zwei\nZeilen"}, {"text": "", "id": 7}, {"id": 3, "text": "cafe\u0301"}]
-    as_json = tmp_path / "corpus.jsonl"
-    as_json.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
-    drops = Drops()
-    assert list(read_documents(text, drops)) == ["one", "two"]
-    assert list(read_documents(as_json, drops)) == ["Zwei\nZeilen", "café"]
-    assert drops.counts == {"empty documents": 3}
-    assert drops.samples["empty documents"] == [
-        "corpus.v2.txt.gz, line 2",
-        "corpus.v2.txt.gz, line 3",
-        "corpus.jsonl, line 2",
-    ]
-
-
-def test_a_lone_surrogate_in_json_becomes_a_character_that_utf8_can_hold(tmp_path: Path) -> None:
-    path = tmp_path / "x.jsonl"
-    path.write_text(r'{"text": "a\ud800b"}', encoding="utf-8")
-    assert list(read_documents(path, Drops())) == ["a?b"]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.jsonl", '{"text": "x"}\n{"text": ', r"a\.jsonl, line 2 is not JSON"),
-        ("a.jsonl", '{"content": "x"}', r'a\.jsonl, line 1 has no string under "text"'),
-        ("a.jsonl", '["x"]', r'line 1 has no string under "text"'),
-        ("a.csv", "x", r"a\.csv: running text is read from \.txt .* or \.jsonl"),
-    ],
-)
-def test_mistakes_are_told_in_sentences(tmp_path: Path, name: str, content: str, message: str) -> None:
-    (tmp_path / name).write_text(content, encoding="utf-8")
-    with pytest.raises(PrealignError, match=message):
-        list(read_documents(tmp_path / name, Drops()))
+def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_LINE_BYTES", 1 << 20)
+    path = tmp_path / "long.txt.gz"
+    path.write_bytes(gzip.compress(b"short\n" + b"x" * ((1 << 20) - 1) + b"\n"))
+    assert [len(text) for _, text in read_lines(path)] == [5, (1 << 20) - 1]
+    path.write_bytes(gzip.compress(b"short\n" + b"x" * (1 << 25)))
+    with pytest.raises(PrealignError, match=r"long\.txt\.gz, line 2 goes on for more than 1 MiB without a line end"):
+        list(read_lines(path))
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(PrealignError, match=r"none\.txt does not exist"):
-        list(read_documents(tmp_path / "none.txt", Drops()))
-    (tmp_path / "folder.txt").mkdir()
-    with pytest.raises(PrealignError, match=r"folder\.txt is a folder"):
-        list(read_documents(tmp_path / "folder.txt", Drops()))
+        list(read_lines(tmp_path / "none.txt"))
+    with pytest.raises(PrealignError, match="is a folder"):
+        list(read_lines(tmp_path))
+
+
+def test_zstd_with_a_long_window(tmp_path: Path) -> None:
+    far = zstandard.ZstdCompressionParameters.from_level(1, window_log=28, enable_ldm=True)
+    stream = zstandard.ZstdCompressor(compression_params=far).compressobj()  # the size is not known, so no smaller one
+    (tmp_path / "long.zst").write_bytes(stream.compress(b"one\ntwo\n") + stream.flush())
+    assert [text for _, text in read_lines(tmp_path / "long.zst")] == ["one", "two"]
+
+
+@pytest.mark.parametrize("first", [0x50, 0x5F])
+def test_zstd_that_begins_with_a_frame_without_content(tmp_path: Path, first: int) -> None:
+    empty = bytes([first]) + b"\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"size"
+    (tmp_path / "parallel").write_bytes(empty + zstandard.compress(b"one\n") + empty + zstandard.compress(b"two\n"))
+    assert [text for _, text in read_lines(tmp_path / "parallel")] == ["one", "two"]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from prealign.corpora.parquet import parquet_records, parquet_rows
 from prealign.corpora.records import Record
 from prealign.errors import PrealignError
-
-duckdb = pytest.importorskip("duckdb", reason="Parquet needs the extra `parquet`")
 
 
 def table(path: Path, query: str) -> Path:
@@ -63,9 +62,3 @@ def test_faulty_files_are_refused(tmp_path: Path) -> None:
             list(parquet_records(tmp_path / "b.parquet", "en", "de"))
     with pytest.raises(PrealignError, match="does not exist"):
         list(parquet_records(tmp_path / "absent.parquet", "en", "de"))
-
-
-def test_without_duckdb_the_line_that_installs_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "duckdb", None)
-    with pytest.raises(PrealignError, match=r"needs duckdb, .* pip install 'prealign\[parquet\]'"):
-        list(parquet_records(tmp_path / "a.parquet", "en", "de"))

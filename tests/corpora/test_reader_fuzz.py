@@ -59,7 +59,6 @@ def test_any_bytes(folder: Path, name: str, content: bytes) -> None:
 @given(content=SOUP)
 @settings(max_examples=25, deadline=None)  # 70 ms each
 def test_any_bytes_as_parquet(folder: Path, content: bytes) -> None:
-    pytest.importorskip("duckdb", reason="Parquet needs the extra `parquet`")
     check(folder, "a.parquet", content)
 
 

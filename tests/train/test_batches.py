@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prealign.errors import PrealignError
-from prealign.train.batches import PERIOD, Mixture, Shuffled, micro_batches_of, prefetch, rows_of_step
+from prealign.train.batches import (
+    PERIOD,
+    Mixture,
+    Shuffled,
+    data_step,
+    micro_batches_of,
+    prefetch,
+    rows_of_step,
+    shares_by_size,
+)
 
 
 @given(rows=st.integers(1, 40), epochs=st.integers(1, 4))
@@ -72,6 +81,26 @@ def test_micro_batches_cut_the_rows() -> None:
     assert micro_batches_of(range(8, 18), 4) == [range(8, 12), range(12, 16), range(16, 18)]
 
 
+@pytest.mark.parametrize(
+    ("alpha", "shares"),
+    [(1.0, [0.98, 0.02]), (0.5, [0.875, 0.125]), (0.3, [0.7627, 0.2373]), (0.0, [0.5, 0.5])],  # 49 to 1
+)
+def test_temperature_sampling_raises_the_small_stream(alpha: float, shares: list[float]) -> None:
+    assert list(shares_by_size({"en": 4900, "sw": 100}, alpha).values()) == pytest.approx(shares, abs=1e-4)
+
+
+def test_data_of_some_steps_is_passed_over() -> None:
+    def read(*skips: tuple[int, int]) -> list[int]:
+        """The data, counted from 1, of updates 1 to 8."""
+        return [1 + data_step(step, skips) for step in range(8)]
+
+    assert read() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert read((3, 4)) == [1, 2, 5, 6, 7, 8, 9, 10]
+    assert read((1, 1)) == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert read((3, 4), (6, 6)) == [1, 2, 5, 6, 7, 9, 10, 11]  # update 6 would have read 8
+    assert read((20, 30)) == read()
+
+
 def test_other_seed_other_order() -> None:
     one, other = (Mixture({"en": 100}, {"en": 1.0}, seed)(range(20)) for seed in (1, 2))
     assert one != other
@@ -82,6 +111,13 @@ def test_a_stream_without_rows_or_share_is_a_sentence() -> None:
         Mixture({"en": 5, "sw": 0}, {"en": 1.0, "sw": 1.0}, seed=1)
     with pytest.raises(PrealignError, match=r"share of sw is 0"):
         Mixture({"en": 5, "sw": 5}, {"en": 1.0, "sw": 0.0}, seed=1)
+    with pytest.raises(PrealignError, match=r"share of sw is 1e-06 of all rows.*1 in 65,536"):
+        Mixture({"en": 5, "sw": 5}, {"en": 1.0, "sw": 1e-6}, seed=1)
+
+
+def test_the_smallest_share_that_is_taken_is_read() -> None:
+    mixture = Mixture({"en": 5, "sw": 5}, {"en": 1.0, "sw": 1.01 / 65_536}, seed=1)
+    assert sum(sample.stream == "sw" for sample in mixture(range(65_536))) == 1
 
 
 def test_prefetch_keeps_order_and_measures_waiting() -> None:
