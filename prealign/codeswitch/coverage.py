@@ -14,7 +14,8 @@ from prealign.codeswitch.forms import fold
 from prealign.codeswitch.matching import locate
 from prealign.codeswitch.switch import flatten
 from prealign.codeswitch.table import CodeSwitchTable
-from prealign.codeswitch.vocabulary import FastTokenizer, Vocabulary, read_vocabulary
+from prealign.codeswitch.vocabulary import Vocabulary, read_vocabulary
+from prealign.corpora.text_tokenizer import FastTokenizer
 from prealign.corpora.words import Segmenter
 from prealign.dictionary.coverage import Coverage
 

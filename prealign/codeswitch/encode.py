@@ -19,7 +19,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from prealign.codeswitch.vocabulary import FastTokenizer, Vocabulary, private_copy
+from prealign.codeswitch.vocabulary import Vocabulary
+from prealign.corpora.text_tokenizer import FastTokenizer, text_tokenizer
 
 WORDS_PER_LINE = 64
 LINES_PER_CALL = 256
@@ -78,7 +79,7 @@ class Encoder:
 
     def __init__(self, tokenizer: FastTokenizer, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self._tokenizer = private_copy(tokenizer)
+        self._tokenizer = text_tokenizer(tokenizer)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Plain token ids of texts, without special tokens."""

@@ -22,7 +22,7 @@ from prealign.codeswitch.forms import fold
 from prealign.codeswitch.switch import Candidates, Event, Labels, Switched, switch_rows
 from prealign.codeswitch.table import CodeSwitchTable
 from prealign.codeswitch.token_text import TokenText
-from prealign.codeswitch.vocabulary import FastTokenizer
+from prealign.corpora.text_tokenizer import FastTokenizer
 from prealign.dictionary.coverage import Coverage
 from prealign.errors import PrealignError
 

@@ -19,7 +19,8 @@ from prealign import files
 from prealign.codeswitch import arrays as flat
 from prealign.codeswitch.arrays import Arrays
 from prealign.codeswitch.report import CompileReport
-from prealign.codeswitch.vocabulary import FastTokenizer, tokenizer_fingerprint, tokenizer_name
+from prealign.codeswitch.vocabulary import cutting_fingerprint, tokenizer_name
+from prealign.corpora.text_tokenizer import FastTokenizer
 from prealign.errors import PrealignError
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class CodeSwitchTable:
 
     def check_tokenizer(self, tokenizer: FastTokenizer) -> None:
         """Refuse a tokenizer that the table was not compiled for."""
-        if tokenizer_fingerprint(tokenizer) != self.tokenizer_fingerprint:
+        if cutting_fingerprint(tokenizer) != self.tokenizer_fingerprint:
             raise PrealignError(
                 f"The switching table was compiled for another tokenizer ({self.report.tokenizer}) than "
                 f"{tokenizer_name(tokenizer)}. Compile it for this one: "

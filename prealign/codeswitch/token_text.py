@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from prealign.codeswitch.vocabulary import FastTokenizer, read_vocabulary
+from prealign.codeswitch.vocabulary import read_vocabulary
+from prealign.corpora.text_tokenizer import FastTokenizer
 
 SPACE = "▁"
 

@@ -15,12 +15,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prealign.codeswitch import characters
+from prealign.corpora.text_tokenizer import FastTokenizer
 from prealign.errors import PrealignError
 from prealign.files import fingerprint_of
 
@@ -29,16 +30,6 @@ SPACE_MARK = "▁"
 REPLACEMENT = "\ufffd"
 HELD_BYTES = 4
 """UTF-8 needs no more than 4 bytes for a character, so this many from either end of a token decide any border."""
-
-
-class FastTokenizer(Protocol):
-    """What is used of a `transformers.PreTrainedTokenizerFast`."""
-
-    backend_tokenizer: Any
-    all_special_ids: list[int]
-    name_or_path: str
-
-    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +59,9 @@ class Vocabulary:
         return len(self.surfaces)
 
 
-def private_copy(tokenizer: FastTokenizer) -> Any:
-    """A `tokenizers.Tokenizer` that pads and cuts nothing, whatever the caller's tokenizer was told to do."""
-    from tokenizers import Tokenizer
-
-    copy = Tokenizer.from_str(_backend(tokenizer).to_str())
-    copy.no_truncation()
-    copy.no_padding()
-    return copy
-
-
-def tokenizer_fingerprint(tokenizer: FastTokenizer) -> str:
-    """16 hex digits for everything that decides how text is cut; padding and truncation do not count."""
+def cutting_fingerprint(tokenizer: FastTokenizer) -> str:
+    """16 hex digits for everything that decides how text is cut; padding, truncation and the choice of an end token
+    (which the fingerprint of a token store covers as well) do not count."""
     return fingerprint_of(_definition(tokenizer))
 
 

@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from prealign import draws
 from prealign.errors import PrealignError
 from prealign.evaluation.states import evaluating
-from prealign.objectives.causal_lm import CHUNK_ELEMENTS, head_is_plain
+from prealign.objectives.causal_lm import head_is_plain
+from prealign.objectives.chunks import rows_at_once
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -113,8 +114,8 @@ def plan_windows(documents: NDArray[np.int64], lengths: NDArray[np.int64], block
 def choose_documents(lengths: NDArray[np.int64], max_tokens: int | None) -> NDArray[np.int64]:
     """Numbers of the documents to read, ascending: all, or a keyed sample of at most `max_tokens` tokens.
 
-    At least one document is read. The sample depends on nothing but the documents' number and lengths, so all arms and
-    steps read the same.
+    Whole documents are read and at least one, so a first document of more tokens goes beyond that. The sample depends
+    on nothing but the documents' number and lengths, so all arms and steps read the same.
     """
     n_documents = len(lengths)
     if max_tokens is None or int(lengths.sum()) <= max_tokens:
@@ -161,7 +162,7 @@ def bits_per_byte(
     bits = np.zeros(len(lengths))  # of each document
     with evaluating(model):
         plain_head = head_is_plain(model)
-        for rows in _batches(windows, batch_size * block_size):
+        for rows in like_length(windows.end - windows.begin, batch_size * block_size):
             inputs, targets, counts = _read(tokens, starts, windows, rows)
             losses = token_losses(model, inputs, targets, counts, plain_head)  # [predicted], row by row
             np.add.at(bits, np.repeat(windows.document[rows], counts.sum(axis=1)), losses / math.log(2.0))
@@ -175,13 +176,12 @@ def bits_per_byte(
     )
 
 
-def _batches(windows: Windows, max_batch_tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Numbers of windows that go through the model together: of like length, longest first, so little is padded."""
-    length = windows.end - windows.begin
-    order = np.argsort(-length, kind="stable")
+def like_length(lengths: NDArray[np.int64], max_batch_tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Numbers of the rows that go through the model together: of like length, longest first, so little is padded."""
+    order = np.argsort(-lengths, kind="stable")
     done = 0
     while done < len(order):
-        n_rows = max(1, max_batch_tokens // int(length[order[done]]))
+        n_rows = max(1, max_batch_tokens // int(lengths[order[done]]))
         yield order[done : done + n_rows]
         done += n_rows
 
@@ -222,7 +222,7 @@ def token_losses(
     else:
         states = model.base_model(input_ids=input_ids, use_cache=False).last_hidden_state[where]  # [predicted, width]
         head = model.get_output_embeddings()
-        at_once = max(1, CHUNK_ELEMENTS.get(device.type, 1 << 20) // head.weight.shape[0])
+        at_once = rows_at_once(head.weight.shape[0], device)
         chunks = zip(torch.split(states, at_once), torch.split(wanted, at_once))
         losses = torch.cat([F.cross_entropy(head(h).float(), y, reduction="none") for h, y in chunks])
     return losses.double().cpu().numpy()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from prealign import __version__
+from prealign.corpora.text_tokenizer import text_tokenizer
 from prealign.errors import PrealignError
 from prealign.evaluation.retrieval import Scores, best_ranks, diagonal, score
 from prealign.evaluation.states import mean_states
@@ -67,7 +68,9 @@ class SentenceTest:
         """Encode the pairs; sentences longer than `max_tokens` are cut and counted."""
         if len(pairs) < 2:
             raise PrealignError(f"Sentence retrieval on {name} needs at least two sentence pairs, got {len(pairs)}.")
-        sides = [tokenizer(list(side), add_special_tokens=False)["input_ids"] for side in zip(*pairs)]
+        core = text_tokenizer(tokenizer)
+        encoded = [core.encode_batch(list(side), add_special_tokens=False) for side in zip(*pairs)]
+        sides = [[encoding.ids for encoding in side] for side in encoded]
         for number, both in enumerate(zip(*sides), start=1):
             if not all(both):
                 raise PrealignError(f"Sentence retrieval on {name}: pair {number} has an empty side.")

@@ -1,6 +1,6 @@
 """States of words and sentences at every layer: what retrieval compares.
 
-The state itself is `objectives.word_alignment.word_states`, the very function that stage 1 trains.
+The state itself is `objectives.word_states.word_states`, the very function that stage 1 trains.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from prealign.objectives.word_alignment import word_states
+from prealign.objectives.packing import refuse_leaks
+from prealign.objectives.word_states import pack, word_states
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,18 +35,17 @@ def mean_states(model: PreTrainedModel, rows: Sequence[Sequence[int]], batch_siz
 
     Args:
         rows: token ids of words or sentences, none empty, each read alone and without special tokens.
-        batch_size: rows per forward pass; rows of like length go together.
+        batch_size: rows per forward pass, packed without padding between them; rows of like length go together.
     Returns:
         [layers, rows, width], float32, on the CPU.
     """
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     parts = []
     with evaluating(model):
+        refuse_leaks(model)
         for begin in range(0, len(order), batch_size):
-            batch = [rows[i] for i in order[begin : begin + batch_size]]
-            longest = len(batch[-1])
-            ids = torch.tensor([[*row, *([0] * (longest - len(row)))] for row in batch], device=model.device)
-            mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in batch], device=model.device)
-            parts.append(word_states(model, ids, mask).cpu())
+            packed = pack([rows[i] for i in order[begin : begin + batch_size]], pad_id=0)
+            batch = {name: tensor.to(model.device) for name, tensor in packed.items()}
+            parts.append(word_states(model, batch).cpu())
     states = torch.cat(parts, dim=1)
     return states[:, torch.tensor(order).argsort()]

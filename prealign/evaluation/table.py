@@ -19,8 +19,8 @@ LAYER_RULE = "mean over all layers and both directions"
 """The one number reported for word retrieval, fixed beforehand: picking each arm's best layer would flatter it."""
 
 CONTROL_NOTE = (
-    "Equal text for all arms: those without stage 1 (joint, switching_only) were first trained on the very LM tokens "
-    "that stage 1 consumes, in the same order, with the LM loss but without the alignment loss."
+    "Equal text for all arms: those without stage 1 (joint, switching_only, during, after) were first trained on the "
+    "very LM tokens that stage 1 consumes, in the same order, with the LM loss but without the alignment loss."
 )
 
 
@@ -66,16 +66,17 @@ def comparison_table(arms: Mapping[str, Mapping[str, Any]]) -> Table:
     Args:
         arms: arm name -> its part of results.json (see `harness`). A part that is missing shows as a dash.
     """
-    languages = _union(arms, "bits_per_byte")
+    languages, masked = _union(arms, "bits_per_byte"), _union(arms, "masked_lm_loss")
     words = [pair for pair in _union(arms, "word_retrieval") if any(_held_out(arm, pair) for arm in arms.values())]
     header = [("arm", "")]
-    header += [("bits/byte", code) for code in languages]
+    header += [("bits/byte", code) for code in languages] + [("masked LM loss", code) for code in masked]
     header += [("P@1 held-out", pair_name(pair)) for pair in words]
     header += [("LM tokens", "init"), ("LM tokens", "pretrain")]
     rows = []
     for name, arm in arms.items():
         row = [name]
         row += [number(arm.get("bits_per_byte", {}).get(code, {}).get("value"), 3) for code in languages]
+        row += [number(arm.get("masked_lm_loss", {}).get(code, {}).get("value"), 3) for code in masked]
         row += [percent(_held_out(arm, pair).get("p_at_1")) for pair in words]
         row += [tokens(arm.get("lm_tokens", {}).get(stage)) for stage in ("init", "pretrain")]
         rows.append(row)
@@ -83,7 +84,11 @@ def comparison_table(arms: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _notes(arms: Mapping[str, Mapping[str, Any]], words: list[str]) -> list[str]:
-    notes = ["bits/byte: over whole validation documents; lower is better."]
+    notes = []
+    if _union(arms, "bits_per_byte"):
+        notes.append("bits/byte: over whole validation documents; lower is better.")
+    if _union(arms, "masked_lm_loss"):
+        notes.append("masked LM loss: nats per hidden token, the same tokens for all arms; lower is better.")
     for pair in words:
         held_out = next(found for arm in arms.values() if (found := _held_out(arm, pair)))
         notes.append(

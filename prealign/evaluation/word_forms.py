@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from prealign.corpora.text_tokenizer import text_tokenizer
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
@@ -24,9 +26,10 @@ def encode_words(tokenizer: PreTrainedTokenizerFast, words: Sequence[str]) -> li
     """Ids of each word without special tokens; empty for a word that the tokenizer drops altogether."""
     if not words:
         return []
-    n_anchor = len(tokenizer(ANCHOR, add_special_tokens=False)["input_ids"])
+    core = text_tokenizer(tokenizer)
+    n_anchor = len(core.encode(ANCHOR, add_special_tokens=False).ids)
     texts = [ANCHOR + ("" if _without_spaces(word) else " ") + word for word in words]
-    return [ids[n_anchor:] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    return [encoding.ids[n_anchor:] for encoding in core.encode_batch(texts, add_special_tokens=False)]
 
 
 def _without_spaces(word: str) -> bool:

@@ -12,12 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch.nn.functional as F
 
 from prealign import __version__, draws
 from prealign.errors import PrealignError
-from prealign.evaluation.retrieval import Gold, Scores, score
+from prealign.evaluation.retrieval import Gold, Scores, chance, score
 from prealign.evaluation.states import mean_states
 from prealign.evaluation.word_forms import encode_words
+from prealign.objectives.word_alignment import mean_cosine
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -35,6 +37,8 @@ class WordRetrieval:
     """Source words ask for target words."""
     backward: Scores
     """Target words ask for source words."""
+    cosine: list[float]
+    """Mean cosine between all words of both languages; near 1 they have collapsed into one."""
     signature: str
 
     @property
@@ -56,6 +60,7 @@ class WordRetrieval:
                 "n_target": self.backward.n_queries,
             },
             "p_at_1": layers,
+            "cosine": self.cosine,
             "forward": asdict(self.forward),
             "backward": asdict(self.backward),
             "signature": self.signature,
@@ -113,6 +118,13 @@ class WordTest:
         size = f"{len(self.sources)} source and {len(self.targets)} target words"
         return f"{self.name}: {size}; left out: {left_out or 'none'}"
 
+    @property
+    def chance(self) -> float:
+        """P@1 of a random order, mean of both directions."""
+        both = (self.gold, self.gold.inverted())
+        found = [chance(np.bincount(gold.query, minlength=gold.n_queries), gold.n_candidates) for gold in both]
+        return sum(one["p_at_1"] for one in found) / 2
+
     def measure(self, model: PreTrainedModel, batch_size: int = 256) -> WordRetrieval:
         """Rank all candidates by cosine in every layer; `batch_size` words per forward pass."""
         states = mean_states(model, [*self.sources, *self.targets], batch_size)  # [layers, sources + targets, width]
@@ -120,5 +132,6 @@ class WordTest:
         return WordRetrieval(
             forward=score(sources, targets, self.gold),
             backward=score(targets, sources, self.gold.inverted()),
+            cosine=[float(mean_cosine(F.normalize(layer, dim=-1))) for layer in states],
             signature=f"{self.name}|n:{len(self.sources)}x{len(self.targets)}|layers:{len(states)}|pool:mean|v:{__version__}",
         )

@@ -16,9 +16,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from prealign import files
 from prealign.corpora.clone import ENGLISH, clone
 from prealign.errors import PrealignError
@@ -44,7 +41,7 @@ def double_tokenizer(source: Path, folder: Path) -> dict[str, int]:
     content = files.read_json(source / TOKENIZER_FILE)
     model = content["model"]
     _check_can_be_doubled(content, source)
-    _take_in_added_tokens(model, content["added_tokens"])
+    take_in_added_tokens(model, content["added_tokens"])
     special = {token["content"] for token in content["added_tokens"]}
     if model["type"] == "Unigram":
         original = [piece for piece, _ in model["vocab"]]
@@ -78,18 +75,6 @@ def double_tokenizer(source: Path, folder: Path) -> dict[str, int]:
     return counts
 
 
-def twin_ids(tokenizer: Any) -> NDArray[np.int64]:
-    """[vocabulary] id -> id of its cloned twin, itself where it has none; its own inverse.
-
-    `twin_ids[encode(text)] == encode(clone(text))`; giving both ids one embedding is "full alignment", the upper bound.
-    """
-    vocabulary = tokenizer.get_vocab()
-    twins = np.arange(len(tokenizer), dtype=np.int64)  # [vocabulary]
-    for piece, number in vocabulary.items():
-        twins[number] = vocabulary.get(clone(piece), number)
-    return twins
-
-
 def _check_can_be_doubled(content: dict[str, Any], source: Path) -> None:
     kind = content["model"]["type"]
     parts = str([content.get("pre_tokenizer"), content.get("decoder")])
@@ -102,8 +87,8 @@ def _check_can_be_doubled(content: dict[str, Any], source: Path) -> None:
         )
 
 
-def _take_in_added_tokens(model: dict[str, Any], added: list[dict[str, Any]]) -> None:
-    """Give added tokens whose ids follow the model's vocabulary a place in it, so that twins come after them.
+def take_in_added_tokens(model: dict[str, Any], added: list[dict[str, Any]]) -> None:
+    """Give added tokens whose ids follow the model's vocabulary a place in it, so that new pieces come after them.
 
     They are found in text before the model sees it, so their score is never used.
     """
@@ -113,7 +98,7 @@ def _take_in_added_tokens(model: dict[str, Any], added: list[dict[str, Any]]) ->
         if token["id"] > len(model["vocab"]):
             raise PrealignError(
                 f"The tokenizer's added token {token['content']} has id {token['id']:,}, but the ids from "
-                f"{len(model['vocab']):,} on belong to nothing; a vocabulary with holes cannot be doubled."
+                f"{len(model['vocab']):,} on belong to nothing; a vocabulary with holes cannot grow."
             )
         if model["type"] == "Unigram":
             model["vocab"].append([token["content"], 0.0])

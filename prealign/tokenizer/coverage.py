@@ -6,14 +6,14 @@ tokens per word make it slow and expensive.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from prealign.corpora.text_tokenizer import text_tokenizer
 from prealign.corpora.words import Segmenter
+from prealign.tokenizer.clone import BYTE_PIECE
 
-BYTE_PIECE = re.compile(r"<0x[0-9A-F]{2}>")
 MOST_FREQUENT = 20
 
 
@@ -26,7 +26,7 @@ def coverage(tokenizer: Any, documents: Iterable[str], language: str) -> dict[st
         characters without a piece of their own, with their counts.
     """
     segmenter = Segmenter(language)
-    core = tokenizer.backend_tokenizer
+    core = text_tokenizer(tokenizer)
     byte_ids = {number for piece, number in tokenizer.get_vocab().items() if BYTE_PIECE.fullmatch(piece)}
     unknown_ids = {tokenizer.unk_token_id} - {None}
     counts: Counter[str] = Counter()

@@ -33,6 +33,8 @@ from prealign.errors import PrealignError
 log = logging.getLogger(__name__)
 
 UNK, BOS, EOS, PAD = "<unk>", "<s>", "</s>", "<pad>"
+MASK = "<mask>"
+"""What stands for a hidden token; only the tokenizers of masked language models have it, behind all pieces."""
 SPACE = "\u2581"
 """SentencePiece's sign for a space."""
 OWN_PIECES = ["\n", "\t"]

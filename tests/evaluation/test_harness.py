@@ -69,5 +69,21 @@ def test_without_dictionary_words_the_outside_dictionaries_stay(make_suite):
 
 
 def test_a_folder_without_a_model_is_told(make_suite, tmp_path):
-    with pytest.raises(PrealignError, match="No causal language model could be read from"):
+    with pytest.raises(PrealignError, match="No language model could be read from"):
         evaluate_model(tmp_path / "nowhere", make_suite())
+
+
+def test_test_sets_have_names_of_their_own(tmp_path):
+    (tmp_path / "a.tsv").touch()
+
+    def read(*sets: dict[str, str]) -> EvalSettings:
+        same = {"name": "muse", "source": "en", "target": "de", "path": "a.tsv"}
+        return EvalSettings.model_validate(
+            {"gold_dictionaries": [same | item for item in sets]}, context={"data": tmp_path}
+        )
+
+    assert len(read({}, {"target": "ru"}).gold_dictionaries) == 2
+    with pytest.raises(ValueError, match="two test sets from en to de are named muse"):
+        read({}, {})
+    with pytest.raises(ValueError, match="trained is the name of a test on the run's own dictionary"):
+        read({"name": "trained"})

@@ -33,7 +33,7 @@ def test_text():
     notes = " ".join(line.strip() for line in lines[5:])
     assert "among 400 source words held out of alignment and their 410 translations" in notes
     assert "mean over all layers and both directions; chance 0.25 %" in notes
-    assert "joint, switching_only) were first trained on the very LM tokens that stage 1 consumes" in notes
+    assert "switching_only, during, after) were first trained on the very LM tokens that stage 1 consumes" in notes
     assert max(map(len, lines)) <= 100
 
 
@@ -90,3 +90,11 @@ def test_percent(value, text):
 )
 def test_tokens(value, text):
     assert tokens(value) == text
+
+
+def test_masked_models_have_a_measure_of_their_own():
+    arms = {"joint": {"masked_lm_loss": {"en": {"value": 3.14159}}}}
+    table = comparison_table(arms)
+    assert table.header[1] == ("masked LM loss", "en")
+    assert table.rows[0][1] == "3.142"
+    assert not any("bits/byte" in note for note in table.notes)

@@ -11,8 +11,9 @@ from transformers import GPT2Config, PreTrainedModel
 
 from prealign.config.init import ModelSettings
 from prealign.errors import PrealignError
+from prealign.evaluation.harness import load_model
 from prealign.files import read_json, write_json
-from prealign.model.build import build_model, number_of_parameters
+from prealign.model.build import build_model, longest_row, number_of_parameters
 
 SMALL: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 48}
 
@@ -101,3 +102,95 @@ def test_foreign_code_and_empty_folders_are_refused(tmp_path: Path) -> None:
         build(config=str(tmp_path))
     with pytest.raises(PrealignError, match="no Hugging Face config"):
         build(config=str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(("preset", "millions"), [("tiny", 0.8), ("base", 85.6)])
+def test_presets_of_encoders(preset: str, millions: float) -> None:
+    with torch.device("meta"):
+        model = build(kind="masked_lm", preset=preset)
+    assert model.config.model_type == "xlm-roberta"
+    assert number_of_parameters(model)["without_embeddings"] / 1e6 == pytest.approx(millions, abs=0.1)
+    assert model.config.max_position_embeddings == 16 + 4  # padding is id 3, so positions begin at 4
+    assert longest_row(model) == 16
+
+
+def test_a_preset_of_another_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no preset base of kind causal_lm; there are tiny, 20m, 150m"):
+        ModelSettings(preset="base")
+    with pytest.raises(ValueError, match="there is no preset 20m of kind masked_lm; there are tiny, base"):
+        ModelSettings(kind="masked_lm", preset="20m")
+
+
+def test_an_encoder_is_no_causal_model_and_a_causal_model_no_encoder(tmp_path: Path) -> None:
+    encoder, causal = tmp_path / "encoder", tmp_path / "causal"
+    build(kind="masked_lm", overrides={"hidden_size": 32, "num_hidden_layers": 1}).save_pretrained(encoder)
+    build(overrides=SMALL).save_pretrained(causal)
+    for place in ("checkpoint", "config"):
+        with pytest.raises(PrealignError, match=r"type xlm-roberta, which reads a text from both sides.*masked_lm"):
+            build(**{place: str(encoder)})
+        with pytest.raises(PrealignError, match=r"type llama, of which transformers has no masked language model"):
+            build(kind="masked_lm", **{place: str(causal)})
+
+
+def test_an_existing_model_comes_in_float32_with_its_ties_and_its_way_of_generating(tmp_path: Path) -> None:
+    model = build(overrides={**SMALL, "tie_word_embeddings": True})
+    model.generation_config.max_new_tokens = 17
+    model.to(torch.bfloat16).save_pretrained(tmp_path)
+    loaded = build(checkpoint=str(tmp_path))
+    assert loaded.dtype == torch.float32
+    assert loaded.get_input_embeddings().weight is loaded.get_output_embeddings().weight
+    loaded.save_pretrained(tmp_path / "again")
+    again = build(checkpoint=str(tmp_path / "again"))
+    assert again.generation_config.max_new_tokens == 17
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in loaded.state_dict().items())
+
+
+def test_a_checkpoint_without_all_weights_is_refused(tmp_path: Path) -> None:
+    model = build(overrides=SMALL)
+    model.model.save_pretrained(tmp_path)  # the base model without its head
+    with pytest.raises(PrealignError, match=r"lacks 1 of the weights of a causal language model \(lm_head\.weight"):
+        build(checkpoint=str(tmp_path))
+    model.save_pretrained(tmp_path)
+    with pytest.raises(PrealignError, match=r"lacks 9 of the weights"):
+        build(checkpoint=str(tmp_path), overrides={"num_hidden_layers": 3})
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ([1], "is no JSON object|no Hugging Face config"),
+        (
+            {"model_type": "llama", "hidden_size": "wide"},
+            r"llama does not take the values of its config\.json.*hidden_size",
+        ),
+        ({"model_type": "t5"}, r"of type t5, of which transformers cannot make a causal language model"),
+        ({"model_type": "gemma3"}, "gemma3 is no model of text alone"),
+    ],
+)
+def test_configs_that_make_no_model_of_text(tmp_path: Path, config: Any, message: str) -> None:
+    write_json(tmp_path / "config.json", config)
+    with pytest.raises(PrealignError, match=message):
+        build(config=str(tmp_path))
+
+
+def test_weights_that_were_cut_off_or_quantised_by_another_library(tmp_path: Path) -> None:
+    build(overrides=SMALL).save_pretrained(tmp_path)
+    config = read_json(tmp_path / "config.json")
+    absent = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    write_json(tmp_path / "config.json", {**config, "quantization_config": absent})
+    for load in (lambda: build(checkpoint=str(tmp_path)), lambda: load_model(tmp_path)):
+        with pytest.raises(PrealignError, match=r"bitsandbytes|quantiz"):
+            load()
+    write_json(tmp_path / "config.json", config)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    for load in (lambda: build(checkpoint=str(tmp_path)), lambda: load_model(tmp_path)):
+        with pytest.raises(PrealignError, match=r"could not be loaded|could be read"):
+            load()
+
+
+def test_weights_without_a_place_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    build(overrides=SMALL).save_pretrained(tmp_path)
+    model = build(checkpoint=str(tmp_path), overrides={"num_hidden_layers": 1})
+    assert len(model.model.layers) == 1
+    assert "9 weights that the model has no place for (model.layers.1." in caplog.text

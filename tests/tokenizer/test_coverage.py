@@ -57,3 +57,12 @@ def test_a_script_the_tokenizer_never_saw_is_written_in_bytes(trained: dict[str,
     assert russian["byte_share"] > 0.8
     assert russian["unknown_share"] == 0.0
     assert russian["missing_characters"]["и"] == 2
+
+
+def test_a_tokenizer_that_cuts_is_measured_on_whole_documents() -> None:
+    core = Tokenizer(models.BPE({"<unk>": 0, "x": 1}, [], unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    core.enable_truncation(2)
+    found = coverage(PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>"), ["x x x x x"], "en")
+    assert found["tokens"] == 5
+    assert core.truncation["max_length"] == 2

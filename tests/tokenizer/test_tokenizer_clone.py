@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from prealign.corpora.clone import ENGLISH, clone
 from prealign.errors import PrealignError
-from prealign.tokenizer.clone import double_tokenizer, twin_ids
+from prealign.tokenizer.clone import double_tokenizer
 
 MODELS = ["unigram", "bpe"]
 
@@ -25,6 +26,15 @@ def save(core: Any, folder: Path, **special: str) -> Path:
     tokenizer.decoder = decoders.Replace("▁", " ")
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
     return folder
+
+
+def twin_ids(tokenizer: Any) -> NDArray[np.int64]:
+    """[vocabulary] id -> id of its cloned twin, itself where it has none."""
+    vocabulary = tokenizer.get_vocab()
+    twins = np.arange(len(tokenizer), dtype=np.int64)
+    for piece, number in vocabulary.items():
+        twins[number] = vocabulary.get(clone(piece), number)
+    return twins
 
 
 @pytest.fixture(scope="module", params=MODELS)

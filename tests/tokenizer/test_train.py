@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from prealign.config.settings import TokenizerSettings
-from prealign.corpora.documents import read_documents
+from prealign.corpora.document_formats import read_documents
 from prealign.corpora.drops import Drops
 from prealign.errors import PrealignError
 from prealign.tokenizer.train import MAX_LINE_BYTES, sample_documents, train_tokenizer, training_lines
