@@ -6,17 +6,15 @@ With hidden states h [positions, width], output embeddings W [vocabulary, width]
 
 The plain way keeps float32 logits of the whole batch, their softmax and its gradient: at 32,000 pieces and 64k tokens
 8 GB each. Here the head works through the positions in chunks and makes the gradient right away, in the place of the
-chunk's
-logits: softmax(h W^T) - onehot(y), times W for the gradient of h, times h for the gradient of W. So nothing is
-stored, and nothing is computed twice; the backward pass only scales. Values and gradients equal those of the full
-head (tests).
+chunk's logits: softmax(h W^T) - onehot(y), times W for the gradient of h, times h for the gradient of W. So nothing is
+stored, and nothing is computed twice; the backward pass only scales. Values and gradients equal those of the full head
+(tests).
 
 Labels follow Hugging Face: `labels` line up with `input_ids` and are shifted here; -100 is not predicted.
 """
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +22,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from prealign.objectives.chunks import rows_at_once
+from prealign.objectives.packing import OncePerModel, refuse_leaks, text_inputs, trying_out
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 IGNORED = -100
-CHUNK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 27}
-"""Logits per chunk: 4 MB stay in a CPU's cache (a quarter to four times as many made no difference); 512 MB on GPUs."""
 PROBE_SCALE = 1000.0
 
 
@@ -40,7 +39,7 @@ class CausalLM:
     trains_everything = True
 
     def __init__(self) -> None:
-        self._plain: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
+        self._plain, self._separate = OncePerModel(head_is_plain), OncePerModel(refuse_leaks)
 
     def count(self, batch: Mapping[str, Any]) -> int:
         """Labels that are predicted: all but the first of each row and those of -100."""
@@ -51,18 +50,17 @@ class CausalLM:
 
         Args:
             model: a Hugging Face causal LM.
-            batch: input_ids [rows, length], labels [rows, length]; attention_mask and position_ids where there are
-            any.
+            batch: input_ids [rows, length], labels [rows, length]; where rows hold separate documents, position_ids
+                [rows, length] that begin anew with each (objectives/packing.py); else attention_mask, where there is
+                one.
         """
         # Labels move instead of states: h[:, :-1] would copy all states, to save one position of a row.
         labels = F.pad(batch["labels"][:, 1:], (0, 1), value=IGNORED).flatten()  # [rows * length]
-        inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "position_ids") if key in batch}
-        if model not in self._plain:
-            self._plain[model] = head_is_plain(model)
-        if not self._plain[model]:
-            logits = model(**inputs, use_cache=False).logits
+        inputs = {"use_cache": False, **text_inputs(model, batch, self._separate)}
+        if not self._plain(model):
+            logits = model(**inputs).logits
             return F.cross_entropy(logits.float().flatten(0, 1), labels, ignore_index=IGNORED, reduction="sum")
-        hidden = model.base_model(**inputs, use_cache=False).last_hidden_state
+        hidden = model.base_model(**inputs).last_hidden_state
         return head_loss(hidden.flatten(0, 1), model.get_output_embeddings().weight, labels)
 
 
@@ -71,10 +69,10 @@ def head_loss(hidden: Tensor, weight: Tensor, labels: Tensor, chunk: int | None 
 
     Args:
         hidden: [positions, width]; weight: [vocabulary, width]; labels: [positions], -100 where nothing is predicted.
-        chunk: positions at a time; None takes CHUNK_ELEMENTS logits.
+        chunk: positions at a time; None takes as many as objectives/chunks.py gives.
     """
     if chunk is None:
-        chunk = max(1, CHUNK_ELEMENTS.get(hidden.device.type, 1 << 20) // weight.shape[0])
+        chunk = rows_at_once(weight.shape[0], hidden.device)
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
     arguments = (hidden, weight, labels, chunk, dtype, torch.is_grad_enabled())
@@ -90,7 +88,9 @@ class _HeadLoss(torch.autograd.Function):
         ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, chunk: int, dtype: torch.dtype, grad: bool
     ) -> Tensor:
         grad_hidden = torch.empty_like(hidden) if grad and ctx.needs_input_grad[0] else None
-        grad_weight = torch.zeros_like(weight) if grad and ctx.needs_input_grad[1] else None
+        # Sums over chunks need float32, also where FSDP2 hands out the weights in bfloat16.
+        sums = torch.promote_types(weight.dtype, torch.float32)
+        grad_weight = torch.zeros_like(weight, dtype=sums) if grad and ctx.needs_input_grad[1] else None
         loss = hidden.new_zeros((), dtype=torch.float32)
         with torch.autocast(hidden.device.type, enabled=False):
             matrix = weight.to(dtype)
@@ -115,18 +115,17 @@ class _HeadLoss(torch.autograd.Function):
                     grad_weight.addmm_(gradient.T, states * predicted)
                 elif grad_weight is not None:
                     grad_weight += torch.mm(gradient.T, states * predicted)
-        ctx.gradients = grad_hidden, grad_weight
+        ctx.gradients, ctx.weight_dtype = (grad_hidden, grad_weight), weight.dtype
         return loss
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = [None if gradient is None else gradient.mul_(grad_loss) for gradient in ctx.gradients]
+        hidden, weight = (None if gradient is None else gradient.mul_(grad_loss) for gradient in ctx.gradients)
         ctx.gradients = None, None  # a second backward pass through the same graph would scale twice
-        return (*scaled, None, None, None, None)
+        return hidden, None if weight is None else weight.to(ctx.weight_dtype), None, None, None, None
 
 
-@torch.no_grad()
 def head_is_plain(model: PreTrainedModel) -> bool:
     """Whether the logits are the base model's last states times the output embeddings, and nothing else.
 
@@ -142,16 +141,13 @@ def head_is_plain(model: PreTrainedModel) -> bool:
         seen.append(arguments[0])
         return (arguments[0] * PROBE_SCALE, *arguments[1:])
 
-    was_training, device = model.training, head.weight.device
     hook = head.register_forward_pre_hook(enlarge)
-    model.eval()
     try:
-        ids = torch.arange(8, device=device).unsqueeze(0) % head.weight.shape[0]
-        with torch.autocast(device.type, enabled=False):
+        with trying_out(model) as device, torch.autocast(device.type, enabled=False):
+            ids = torch.arange(8, device=device).unsqueeze(0) % head.weight.shape[0]
             logits = model(input_ids=ids, use_cache=False).logits
             hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
             expected = F.linear(hidden * PROBE_SCALE, head.weight)
     finally:
         hook.remove()
-        model.train(was_training)
     return len(seen) == 1 and torch.equal(seen[0], hidden) and torch.equal(logits, expected)

@@ -1,175 +1,182 @@
 """Stage 1 of PreAlign: translations get similar states at every layer, other words different ones (docs/method.md).
 
-Words are read alone, each as a short sequence of sub-words. The state of word w at layer l is the mean over its
-sub-words:
+With h_i the state of word i at a layer (word_states.py), s_ik = cos(h_i, h_k), temperature t, P(i) the translations of
+word i and A(i) those together with its negatives (word_pairs.py has the rules):
 
-    layer 0            the input embeddings
-    layers 1 .. L      the output of every block (the last one after the final norm, as the model's head sees it)
-    layer L + 1        the word's rows of the output embeddings: what the model predicts for it
+    log_sum:  L_i = -log( sum_{p in P(i)} exp(s_ip / t) / sum_{k in A(i)} exp(s_ik / t) )
+    sum_log:  L_i = mean_{p in P(i)} -log( exp(s_ip / t) / sum_{k in A(i)} exp(s_ik / t) )
 
-With s_ik = cos(h_i, h_k), temperature t, P(i) the translations of word i and A(i) all words that i is compared with:
+The loss is the sum over anchors i of the weighted mean of L_i over layers. Every word of every language that has a
+translation in the batch is an anchor, so both directions are trained. The word itself is never in A(i): it is masked
+with -inf (a zero would put exp(0) into the sum). sum_log is the form of SupCon (Khosla et al. 2020, equation 2).
 
-    log_sum:  L_l = sum_i -log( sum_{p in P(i)} exp(s_ip / t) / sum_{k in A(i)} exp(s_ik / t) )
-    sum_log:  L_l = sum_i mean_{p in P(i)} -log( exp(s_ip / t) / sum_{k in A(i)} exp(s_ik / t) )
+The matrix of similarities exists for some anchors and one layer at a time. Its gradient is known in closed form and is
+made in the same sweep, so that nothing is kept and nothing is computed twice: with z = s / t,
 
-and the loss is the mean of L_l over layers. Every word of every language is an anchor i, so both directions are
-trained. Words come in groups (a source word and its translations). The rules for A(i) and P(i), where the usual
-mistakes are:
-
-    the word itself                    never in A(i): masked with -inf (a zero would put exp(0) back into the sum)
-    another word of the group          in P(i) and in A(i), unless it is written like i (cosine 1: nothing to learn, and
-                                       it would take the pull away from the other translations)
-    a word of another group            a negative, unless some word of i's group is written the same
-    a word with no one in P(i)         no anchor, still a negative for others
+    dL_i/dz_ik = softmax_{A(i)}(z_i)_k - q_ik        q_i: softmax over P(i) for log_sum, 1 / |P(i)| for sum_log
 
 Under several ranks the negatives come from all of them and gradients flow back to where a word was encoded, so that
 two ranks with half a batch each compute what one rank with all of it does. A group of a batch is whole on one rank.
 
     batch = word_batch([[[17], [905, 31]], [[44, 8], [72]]], numbers=[0, 1], pad_id=3)
-    states = word_states(model, batch["input_ids"], batch["attention_mask"])            # [layers, words, width]
+    states = word_states(model, batch)                                                  # [layers, words, width]
     loss = word_alignment_loss(states, batch["groups"], temperature=0.1, forms=batch["forms"])
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch import Tensor, nn
 
-from prealign import draws, ranks
+from prealign import ranks
+from prealign.config.init import LEARNT_TEMPERATURES
 from prealign.errors import PrealignError
+from prealign.objectives.chunks import rows_at_once
+from prealign.objectives.packing import OncePerModel, refuse_leaks
+from prealign.objectives.word_pairs import Counts, Pairs, Relations, anchors, sources
+from prealign.objectives.word_states import Layers, Pooling, check_layers, word_states
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Positives = Literal["log_sum", "sum_log"]
-
-
-def word_batch(groups: Sequence[Sequence[Sequence[int]]], numbers: Sequence[int], pad_id: int) -> dict[str, Tensor]:
-    """Lay the words of some groups under each other.
-
-    Args:
-        groups: per group its words (a source word, then its translations), each as token ids without special tokens.
-        numbers: per group a number that is the same on every rank, such as its place in the dictionary.
-        pad_id: fills the rows of shorter words, on the right.
-    Returns:
-        input_ids and attention_mask [words, longest]; groups [words], the group's number; forms [words], equal
-        exactly for words with equal token ids (a hash, so that it means the same on every rank). All int64.
-    """
-    words = [list(word) for group in groups for word in group]
-    longest = max(map(len, words))
-    return {
-        "input_ids": torch.tensor([word + [pad_id] * (longest - len(word)) for word in words]),
-        "attention_mask": torch.tensor([[1] * len(word) + [0] * (longest - len(word)) for word in words]),
-        "groups": torch.tensor([number for number, group in zip(numbers, groups, strict=True) for _ in group]),
-        "forms": torch.tensor([draws.key(*word) >> 1 for word in words]),
-    }
-
-
-def word_states(model: PreTrainedModel, input_ids: Tensor, mask: Tensor) -> Tensor:
-    """States of words at every layer, each the mean over the word's sub-words.
-
-    Args:
-        model: a Hugging Face model with an output embedding.
-        input_ids: [words, longest], padded on the right; positions start anew for each word.
-        mask: [words, longest], 1 on sub-words and 0 on padding.
-    Returns:
-        [layers, words, width] in float32: input embeddings, each block's output, output embedding rows.
-    """
-    share = mask.to(torch.float32)
-    share = share / share.sum(dim=1, keepdim=True).clamp(min=1)  # [words, longest]
-
-    def pooled(states: Tensor) -> Tensor:  # [words, longest, width] -> [words, width]
-        return torch.einsum("wl,wld->wd", share, states.float())
-
-    output_rows = F.embedding(input_ids, model.get_output_embeddings().weight)
-    outputs = model.base_model(
-        input_ids=input_ids, attention_mask=mask, output_hidden_states=True, use_cache=False, return_dict=True
-    )
-    layers = [model.get_input_embeddings()(input_ids), *outputs.hidden_states[1:], output_rows]
-    with torch.autocast(input_ids.device.type, enabled=False):
-        return torch.stack([pooled(layer) for layer in layers])
-
-
-def anchors(groups: Tensor, forms: Tensor) -> Tensor:
-    """Which words have a translation in the batch that is written differently: bool, [words]."""
-    return ((groups[:, None] == groups) & (forms[:, None] != forms)).any(dim=1)
-
-
-def compared(groups: Tensor, forms: Tensor, all_groups: Tensor, all_forms: Tensor) -> tuple[Tensor, Tensor]:
-    """Who is a positive for whom and who is in the denominator; the rules at the top of this file.
-
-    Args:
-        groups, forms: [anchors], rows; all_groups, all_forms: [words], columns, the anchors among them.
-    Returns:
-        positive and counted (positives and negatives), both bool, [anchors, words].
-    """
-    positive = (groups[:, None] == all_groups) & (forms[:, None] != all_forms)
-    _, group_of = torch.unique(all_groups, return_inverse=True)
-    _, form_of = torch.unique(all_forms, return_inverse=True)
-    occurs = positive.new_zeros((int(group_of.max()) + 1, int(form_of.max()) + 1))  # is this form in this group?
-    occurs[group_of, form_of] = True
-    # A row for each anchor: the number of its group among all groups is found at any word of that group.
-    first = (groups[:, None] == all_groups).int().argmax(dim=1)
-    related = occurs[group_of[first]][:, form_of]  # the column's word is written like someone of the row's group
-    return positive, positive | ~related
+Compatibility = Literal["none", "reference"]
 
 
 def word_alignment_loss(
     states: Tensor,
     groups: Tensor,
-    temperature: float = 0.1,
+    temperature: float | Tensor = 0.1,
     *,
     forms: Tensor | None = None,
     positives: Positives = "log_sum",
+    layer_weights: Sequence[float] | None = None,
     collapse_weight: float = 0.0,
+    compatibility: Compatibility = "none",
+    chunk: int | None = None,
 ) -> Tensor:
     """Pull translations together, push the other words of all ranks apart; formula and rules at the top of this file.
 
-    The similarities of one layer exist at a time; the backward pass makes them once more.
-
     Args:
-        states: word states of this rank, [layers, words, width], any float type; compared in float32.
+        states: word states of this rank, [layers, words, width]; compared in float32 (float64 if they are float64).
         groups: [words]; equal numbers mark translations of each other, on every rank.
-        temperature: t > 0; 0.1 in the paper.
+        temperature: t > 0; 0.1 in the paper. A tensor of one element may ask for a gradient.
         forms: [words]; equal numbers mark words written the same. None: all words are written differently.
-        positives: log of the sum over translations, or mean of the logs (as SupCon does).
+        positives: log of the sum over translations, or mean of the logs.
+        layer_weights: [layers], not negative; their size does not matter. None weighs all layers alike.
         collapse_weight: weight of max(0, mean cosine over all pairs of the batch), counted once per anchor.
+        compatibility: "reference" compares as the paper's published code does, see `_Similarities`.
+        chunk: anchors at a time; None takes as many as objectives/chunks.py gives.
     Returns:
         Scalar: the sum over this rank's anchors; divide by the number of `anchors` over all ranks.
     """
+    sizes = ranks.gather_sizes(groups)
+    before = sum(sizes[: ranks.rank()])
     if forms is None:
-        sizes = ranks.gather_sizes(groups)
-        forms = torch.arange(groups.shape[0], device=groups.device) + sum(sizes[: ranks.rank()])
+        forms = torch.arange(groups.shape[0], device=groups.device) + before
+    layers = states.shape[0]
+    weights = torch.tensor([1.0] * layers if layer_weights is None else list(layer_weights), dtype=torch.float64)
     with torch.autocast(states.device.type, enabled=False):
-        unit = F.normalize(states.float(), dim=-1)
+        unit = F.normalize(states.to(torch.promote_types(states.dtype, torch.float32)), dim=-1)
         everyone = ranks.gather_with_gradient(unit, dim=1)  # [layers, words of all ranks, width]
-        anchor = anchors(groups, forms)
-        positive, counted = compared(groups[anchor], forms[anchor], ranks.gather(groups), ranks.gather(forms))
-        total = states.new_zeros((), dtype=torch.float32)
-        for own, others in zip(unit[:, anchor], everyone, strict=True):
-            arguments = (own, others, positive, counted, temperature, positives)
-            total = total + checkpoint(_one_layer, *arguments, use_reentrant=False, preserve_rng_state=False)
-            if collapse_weight:
-                total = total + collapse_weight * own.shape[0] * F.relu(mean_cosine(others))
-    return total / states.shape[0]
+        reference = compatibility == "reference"
+        anchor = anchors(groups, forms, alike=reference)
+        places = anchor.nonzero().squeeze(1)
+        relations = Relations.of(ranks.gather(groups), ranks.gather(forms))
+        t = torch.as_tensor(temperature, dtype=unit.dtype, device=unit.device).reshape(())
+        chunk = chunk or rows_at_once(everyone.shape[1], unit.device)
+        shares = (weights / weights.sum()).tolist()
+        arguments = (unit[:, places], everyone, t, relations, places + before, shares, positives, reference, chunk)
+        total: Tensor = _Similarities.apply(*arguments)  # type: ignore[no-untyped-call]
+        if collapse_weight:
+            price = sum(share * F.relu(mean_cosine(layer)) for share, layer in zip(shares, everyone, strict=True))
+            total = total + collapse_weight * len(places) * price
+    return total
 
 
-def _one_layer(
-    own: Tensor, others: Tensor, positive: Tensor, counted: Tensor, temperature: float, positives: Positives
-) -> Tensor:
-    """L_l of one layer; own [anchors, width] and others [words, width] have length one."""
-    similarity = (own @ others.T) / temperature  # [anchors, words]
-    everyone = similarity.masked_fill(~counted, -torch.inf).logsumexp(dim=1)
-    if positives == "log_sum":
-        translations = similarity.masked_fill(~positive, -torch.inf).logsumexp(dim=1)
-    else:
-        translations = similarity.masked_fill(~positive, 0.0).sum(dim=1) / positive.sum(dim=1)
-    return (everyone - translations).sum()
+class _Similarities(torch.autograd.Function):
+    """Sum of L_i over anchors and layers with its gradients; see the top of this file.
+
+    In `reference` mode, for comparison with the paper's published code only: the logit of the word with itself is
+    multiplied by 0, so exp(0) stands in its sum, and words written alike are compared like any others.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        own: Tensor,  # [layers, anchors, width], of length one
+        everyone: Tensor,  # [layers, words, width], of length one
+        temperature: Tensor,
+        relations: Relations,
+        places: Tensor,  # [anchors], where the anchors stand among all words
+        shares: list[float],  # [layers]
+        positives: Positives,
+        reference: bool,
+        chunk: int,
+    ) -> Tensor:
+        wanted = any(ctx.needs_input_grad[:3])
+        grad_own, grad_everyone, grad_t = (
+            torch.zeros_like(x) if wanted else None for x in (own, everyone, temperature)
+        )
+        total = own.new_zeros((), dtype=torch.float64)
+        for begin in range(0, len(places), chunk):
+            some = slice(begin, begin + chunk)
+            pairs = Pairs.of(relations, places[some], alike=reference)
+            for layer, share in enumerate(shares):
+                if not share:
+                    continue
+                h, words = own[layer, some], everyone[layer]
+                z = torch.mm(h, words.T).div_(temperature)  # [anchors, words]
+                if reference:
+                    z[pairs.itself] = 0.0
+                pull, q = _pull(z[pairs.anchor, pairs.word], pairs.anchor, len(h), positives)
+                z.masked_fill_(pairs.left_out, -torch.inf)
+                highest = z.amax(dim=1)
+                softmax = torch.softmax(z, dim=1, out=z)
+                # The highest logit has softmax 1 / sum_k exp(z_k - highest), which never underflows.
+                total += share * (highest - softmax.amax(dim=1).log() - pull).sum()
+                if grad_own is None or grad_everyone is None or grad_t is None:
+                    continue
+                softmax.index_put_((pairs.anchor, pairs.word), -q, accumulate=True)
+                if reference:
+                    softmax[pairs.itself] = 0.0
+                grad_h = torch.mm(softmax, words)
+                grad_t -= (share / temperature**2) * (h * grad_h).sum()
+                grad_own[layer, some] = grad_h.mul_(share / temperature)
+                grad_everyone[layer].addmm_(softmax.T, h * (share / temperature))
+        ctx.gradients = grad_own, grad_everyone, grad_t
+        return total.to(own.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
+        scaled = [gradient.mul_(grad_loss) for gradient in ctx.gradients]
+        ctx.gradients = ()  # a second backward pass through the same graph would scale twice
+        return (*scaled, None, None, None, None, None, None)
+
+
+def _pull(z: Tensor, anchor: Tensor, n_anchors: int, positives: Positives) -> tuple[Tensor, Tensor]:
+    """What the positives put against the sum over all, for each anchor, and its derivative q for each positive.
+
+    Args:
+        z: [positives], similarity over temperature; anchor: [positives], whose positive it is.
+    """
+
+    def summed(values: Tensor) -> Tensor:
+        return values.new_zeros(n_anchors).index_add_(0, anchor, values)
+
+    if positives == "sum_log":
+        q = torch.ones_like(z) / summed(torch.ones_like(z))[anchor]
+        return summed(q * z), q
+    highest = z.new_full((n_anchors,), -torch.inf).scatter_reduce_(0, anchor, z, "amax")
+    weight = torch.exp(z - highest[anchor])
+    together = summed(weight)
+    return highest + together.log(), weight / together[anchor]
 
 
 def mean_cosine(unit: Tensor) -> Tensor:
@@ -179,49 +186,114 @@ def mean_cosine(unit: Tensor) -> Tensor:
     return ((together * together).sum() - words) / max(1, words * (words - 1))
 
 
-class WordAlignment:
-    """The objective over batches made by `word_batch`; its sum is divided by the number of anchors."""
+def negatives_per_anchor(batch: Mapping[str, Any], compatibility: Compatibility = "none") -> float:
+    """Mean number of negatives of an anchor, in a batch that is spread over all ranks; every rank must call it."""
+    counts = Counts.of(ranks.gather(batch["groups"]), ranks.gather(batch["forms"]), alike=compatibility == "reference")
+    return counts.negatives / max(1, counts.anchors)
 
-    name = "alignment"
+
+class WordAlignment(nn.Module):
+    """The objective over batches of words (word_states.py); its sum is divided by the number of anchors.
+
+    With `learn_temperature` it has one parameter, the logarithm of the temperature, which starts at `temperature`, is
+    kept within LEARNT_TEMPERATURES and takes no weight decay (training gets it through `stateful`).
+    """
+
     trains_everything = False
 
     def __init__(
         self,
         temperature: float = 0.1,
-        layers: Literal["all"] | Sequence[int] = "all",
+        layers: Layers = "all",
         positives: Positives = "log_sum",
         collapse_weight: float = 0.0,
+        *,
+        pooling: Pooling = "mean",
+        layer_weights: Sequence[float] | None = None,
+        learn_temperature: bool = False,
+        words_per_forward: int = 0,
+        compatibility: Compatibility = "none",
+        name: str = "alignment",
     ) -> None:
-        self.temperature = temperature
-        self.layers = layers
+        super().__init__()
+        self.name = name
+        if layer_weights is not None and (min(layer_weights, default=0) < 0 or sum(layer_weights) <= 0):
+            raise PrealignError(
+                f"init.layer_weights is {list(layer_weights)}; weights are 0 or more, and some are more than 0."
+            )
+        low, high = LEARNT_TEMPERATURES
+        if learn_temperature and not low <= temperature <= high:
+            raise PrealignError(
+                f"init.temperature is {temperature}; one that is learnt starts and stays between {low} and {high}."
+            )
+        self.fixed_temperature, self.layers, self.layer_weights = temperature, layers, layer_weights
         self.positives: Positives = positives
-        self.collapse_weight = collapse_weight
+        self.pooling: Pooling = pooling
+        self.collapse_weight, self.words_per_forward = collapse_weight, words_per_forward
+        self.compatibility: Compatibility = compatibility
+        if learn_temperature:
+            # One element, not a scalar, so that it can be sharded like any parameter.
+            self.log_temperature = nn.Parameter(torch.tensor([math.log(temperature)]))
+        self._separate = OncePerModel(refuse_leaks)
 
     def count(self, batch: Mapping[str, Any]) -> int:
         """Words of this rank's batch that have a translation beside them."""
-        return int(anchors(batch["groups"], batch["forms"]).sum())
+        return int(anchors(batch["groups"], batch["forms"], alike=self.compatibility == "reference").sum())
+
+    def check(self, model: PreTrainedModel) -> None:
+        """Refuse a model that the chosen layers and their weights do not fit, before anything is trained.
+
+        Raises:
+            PrealignError: a layer that the model does not have, layers of several widths, too few or many weights.
+        """
+        self._check_weights(check_layers(model, self.layers))
+
+    def _check_weights(self, n_layers: int) -> None:
+        if self.layer_weights is not None and len(self.layer_weights) != n_layers:
+            raise PrealignError(
+                f"init.layer_weights has {len(self.layer_weights)} numbers for {n_layers} layers; "
+                "give one for each layer that init.layers names."
+            )
 
     def loss_sum(self, model: PreTrainedModel, batch: Mapping[str, Any]) -> Tensor:
         """Sum of the loss over this rank's anchors."""
-        states = self.chosen(word_states(model, batch["input_ids"], batch["attention_mask"]))
+        self._separate(model)
+        if self.compatibility == "reference":
+            batch = _cut_like_their_source(batch)
+        states = word_states(
+            model, batch, layers=self.layers, pooling=self.pooling, words_per_forward=self.words_per_forward
+        )
+        self._check_weights(len(states))
         return word_alignment_loss(
             states,
             batch["groups"],
-            self.temperature,
+            self.temperature(),
             forms=batch["forms"],
             positives=self.positives,
+            layer_weights=self.layer_weights,
             collapse_weight=self.collapse_weight,
+            compatibility=self.compatibility,
         )
 
-    def chosen(self, states: Tensor) -> Tensor:
-        """The layers that are aligned; a number outside the model's layers is a mistake in the settings."""
-        if self.layers == "all":
-            return states
-        last = states.shape[0] - 1
-        wrong = [layer for layer in self.layers if not 0 <= layer <= last]
-        if wrong or not self.layers:
-            raise PrealignError(
-                f"init.layers names {wrong or 'no layer'}; this model has layers 0 (embeddings) to {last} "
-                "(output rows)."
-            )
-        return states[list(self.layers)]
+    def temperature(self) -> float | Tensor:
+        """The temperature of this moment; a tensor with a gradient where it is learnt."""
+        if not hasattr(self, "log_temperature"):
+            return self.fixed_temperature
+        low, high = map(math.log, LEARNT_TEMPERATURES)
+        with torch.no_grad():  # the parameter itself, not its value alone: outside the range it would get no gradient
+            self.log_temperature.clamp_(low, high)
+        return self.log_temperature.exp()
+
+
+def _cut_like_their_source(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """The batch with translations cut to their source word's number of sub-words.
+
+    The reference pools translations with the source's padding mask. Where the source is longer, it takes in states of
+    pads, which packed rows do not have; there the whole translation is pooled.
+    """
+    words, inside = batch["words"], batch["words"] >= 0
+    lengths = torch.bincount(words[inside])
+    first = sources(batch["groups"])
+    limit = lengths[first][first.cumsum(dim=0) - 1]  # [words], sub-words of each word's source
+    kept = inside & (batch["position_ids"] < limit[words.clamp(min=0)])
+    return {**batch, "words": torch.where(kept, words, -1)}

@@ -94,6 +94,19 @@ def test_bfloat16_autocast_is_near_float32() -> None:
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0.02 * theirs.abs().max().item())
 
 
+def test_gradients_of_bfloat16_weights_are_summed_in_float32() -> None:
+    """Over 512 chunks: 0.25 % off, the rounding of the result; summed in bfloat16 they were 1.5 % off."""
+    draw = torch.Generator().manual_seed(0)
+    hidden, weight = (torch.randn(rows, 32, generator=draw).bfloat16() for rows in (2048, 50))
+    labels = torch.randint(0, 50, (2048,), generator=draw)
+    weight.requires_grad_()
+    (half,) = torch.autograd.grad(head_loss(hidden, weight, labels, chunk=4), weight)
+    full = F.cross_entropy(hidden.float() @ weight.float().T, labels, reduction="sum")
+    (expected,) = torch.autograd.grad(full, weight)
+    assert half.dtype == torch.bfloat16
+    assert (half.float() - expected.float()).norm() < 0.005 * expected.float().norm()
+
+
 @pytest.mark.parametrize("name", [*PLAIN, *MORE_ON_TOP])
 def test_loss_and_gradients_equal_the_models_own(name: str) -> None:
     model = model_of({**PLAIN, **MORE_ON_TOP}[name])
