@@ -6,9 +6,11 @@ meets half a file. A fingerprint is a hash of content; names and dates do not co
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,9 @@ from typing import Any
 from prealign.errors import PrealignError
 
 PARTIAL = ".partial"
+OLDER = ".older"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says when the disk or a quota is full."""
 
 
 def partial_of(path: Path) -> Path:
@@ -43,7 +48,7 @@ def whole(path: Path) -> Iterator[Path]:
 def put_in_place(temporary: Path, path: Path) -> None:
     """Rename a finished file or folder to its name; an older one there is replaced."""
     if path.is_dir():
-        older = path.with_name(path.name + ".older")
+        older = path.with_name(path.name + OLDER)
         remove(older)
         path.rename(older)
         temporary.rename(path)
@@ -58,6 +63,17 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def system_error(error: BaseException) -> int | None:
+    """The system's number of an error (`errno`), if it comes from the system.
+
+    What is written in Rust (safetensors, tokenizers) raises errors of its own, with the number in their text.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -62,14 +62,17 @@ def sum_over_ranks(values: Sequence[float]) -> list[float]:
     return [float(value) for value in sums.tolist()]
 
 
-def gather_objects(value: Any) -> list[Any]:
-    """The small Python value of every rank, in the order of the ranks (for messages, not for data)."""
+def gather_objects(value: Any, group: Any = None) -> list[Any]:
+    """The small Python value of every rank, in the order of the ranks (for messages, not for data).
+
+    `group` is a process group of all ranks, for threads beside the main one; None is the run's.
+    """
     if world_size() == 1:
         return [value]
     import torch.distributed as dist
 
     values: list[Any] = [None] * world_size()
-    dist.all_gather_object(values, value)
+    dist.all_gather_object(values, value, group=group)
     return values
 
 

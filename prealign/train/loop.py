@@ -9,34 +9,39 @@ by it, and everything else is in the checkpoint.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from prealign import draws, ranks
 from prealign.config.engine import EngineSettings, OptimizerSettings
 from prealign.errors import PrealignError
-from prealign.train import checkpoint, optim
+from prealign.log import Display
+from prealign.train import checkpoint, flops, optim, saving, trackers
 from prealign.train.batches import prefetch
-from prealign.train.metrics import Clock, Display, Journal, Meter, Tracker
+from prealign.train.metrics import LM, Clock, Journal, Meter, NormWatch
+from prealign.train.saver import SaveExtra, Saver
+from prealign.train.spread import Spread, spread
 from prealign.train.step import Numbers, Step, Task, each_tensor
 
-__all__ = ["LM", "Measure", "MicroBatches", "Outcome", "Task", "autocast_dtype", "train"]
+__all__ = ["LM", "Enough", "Measure", "MicroBatches", "Outcome", "Task", "autocast_dtype", "train"]
 
 log = logging.getLogger(__name__)
 
 MicroBatches = Callable[[int], list[Task]]
 Measure = Callable[[PreTrainedModel], Mapping[str, Any]]
-LM = "lm"
-"""Name of the objective whose counts are the LM tokens of a run."""
+Enough = Callable[[Mapping[str, Any]], bool]
+TOLD_EXAMPLES = 32
+"""A batch whose gradient stands out is told by so many of its rows; all follow from the step's number."""
 
 
 class Outcome(NamedTuple):
@@ -45,11 +50,13 @@ class Outcome(NamedTuple):
     finished: bool
     """False: it was asked to stop, has saved, and goes on with the same call."""
     step: int
-    """Updates made so far."""
+    """Updates made so far; fewer than `max_steps` in a finished training when a measurement was enough."""
     lm_tokens: int
     """LM labels predicted so far, over all ranks."""
     checkpoint: Path
     """The checkpoint of that step."""
+    sums: dict[str, float]
+    """What the rows of training count beside LM tokens (such as n_words), over the whole stage."""
 
 
 def train(
@@ -63,72 +70,94 @@ def train(
     stage: str,
     facts: Mapping[str, Any],
     seed: int,
+    stateful: Sequence[nn.Module] = (),
     measure: Measure | None = None,
-    save_extra: Callable[[Path], None] | None = None,
+    enough: Enough | None = None,
+    save_extra: SaveExtra | None = None,
     start_tokens: int = 0,
     device: torch.device | None = None,
 ) -> Outcome:
     """Train to `max_steps` updates, from the newest whole checkpoint in `folder` if there is one.
 
     Args:
-        model: the start; trained in place, moved to the device.
+        model: the start, the same on every rank; trained in place, on the device, under FSDP2 as shards.
         micro_batches: this rank's share of the update at a step, counted from 0. Called in a thread, steps in order.
             Every rank brings at least one, and as many as the others of objectives that gather over ranks.
         folder: gets `metrics.jsonl` and `checkpoints/`.
         stage: names the rows and the bar.
         facts: fingerprints of data, dictionary and tokenizer; a resumed run must come with the same ones.
         seed: key of dropout, where the model has any.
+        stateful: objectives among those of the micro-batches that learn something themselves, in a fixed order; they
+            are trained, saved and restored with the model.
         measure: validation of the bare model in evaluation mode, without gradients; called on every rank.
-        save_extra: puts more files into a checkpoint folder, such as the tokenizer.
+        enough: asked after every measurement with its row, once that is written; True ends the training there, saved
+            and finished, and a PrealignError stops it. What it says on rank 0 counts.
+        save_extra: puts more files into a checkpoint folder, such as the tokenizer; gets the folder and the state of
+            its moment with step, lm_tokens and sums.
         start_tokens: LM labels that the start has seen in an earlier stage.
         device: None takes the GPU if there is one.
     Raises:
-        PrealignError: a loss that is not finite (before its update), a checkpoint with other facts, no room to save.
+        PrealignError: a loss that is not finite (before its update), a checkpoint with other facts, no room to save,
+            settings of the engine that name something which is not there.
     """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model.to(device)
+    dtype = autocast_dtype(engine.precision, device)
     if engine.gradient_checkpointing:
         _recompute_activations(model)
-    if engine.torch_compile:
-        model.base_model.compile()
+    cost = flops.Cost.of(model)
+    held = spread(model, stateful, engine.parallel, device=device, dtype=dtype, compiled=engine.torch_compile)
     facts = {**facts, "stage": stage, "max_steps": max_steps, "optimizer": optimizer.model_dump()}
-    run = _Run(model, optim.build_optimizer(model, optimizer), engine, folder, stage, facts, start_tokens)
+    run = _Run(held, optim.build_optimizer(model, optimizer, stateful), engine, folder, stage, facts, start_tokens)
+    run.precision = "fp32" if dtype is None else "bf16"
+    if engine.keep_best and measure is None:
+        raise PrealignError(f"engine.keep_best is {engine.keep_best!r}, but nothing is measured in this training.")
     run.resume(max_steps)
-    if run.step == max_steps:
-        return Outcome(True, run.step, run.lm_tokens, checkpoint.place(folder, run.step))
-    dtype = autocast_dtype(engine.precision, device)
-    step = Step(model, run.optimizer, optimizer, max_steps=max_steps, device=device, autocast=dtype)
-    speak = ranks.rank() == 0
-    display = Display(stage, run.step, max_steps, speak)
-    batches = prefetch(lambda: _made_ahead(micro_batches, range(run.step, max_steps), device))
+    if run.ended or run.step == max_steps:
+        return run.outcome(finished=True)
+    run.saver = Saver(folder, save_extra, beside=engine.async_save, timeout_s=engine.timeout_s)
+    run.cost, run.peak_flops = cost, engine.peak_flops or flops.peak_flops(device)
+    step = Step(held, run.optimizer, optimizer, max_steps=max_steps, device=device, autocast=dtype)
+    display = Display(stage, max_steps, "steps", run.step) if ranks.rank() == 0 else None
     model.train()
     with contextlib.ExitStack() as closing:
         stop = closing.enter_context(_stop_signals())
+        batches = prefetch(lambda: _made_ahead(micro_batches, range(run.step, max_steps), device))
         closing.enter_context(torch.random.fork_rng([device] if device.type == "cuda" else []))
-        closing.callback(display.close)
+        closing.callback(run.saver.close)
         closing.callback(batches.close)
-        if speak:
-            run.journal = Journal(folder, stage, run.step, [Tracker(kind, folder) for kind in engine.report_to])
+        if display:
+            closing.callback(display.close)
+            kinds = [trackers.KINDS[kind] for kind in engine.report_to]
+            run.journal = Journal(folder, stage, run.step, [kind(folder, run.step) for kind in kinds])
             closing.callback(run.journal.close)
         if measure and run.step == 0:
-            run.write_measurement(measure)  # what the start can do, the first point of every curve
-        for tasks in batches:
+            run.measure(measure, enough)  # what the start can do, the first point of every curve
+            if run.ended:
+                run.save()
+        while not run.ended:
+            tasks = next(batches)
             start = time.perf_counter()
-            torch.manual_seed(draws.key(seed, "dropout", stage, run.step, ranks.rank()))
-            numbers = step(run.step, tasks, stop.is_set())
-            run.take_in(numbers, time.perf_counter() - start, batches.waited_s)
-            display.show(run.step, numbers.mean_losses())
-            last = run.step == max_steps
-            if last or run.step % engine.logging_steps == 0:
+            _seed(draws.key(seed, "dropout", stage, run.step, ranks.rank()), device)
+            numbers = step(run.step, tasks, stop.is_set() or run.saver.failed)
+            run.take_in(tasks, numbers, time.perf_counter() - start, batches.waited_s)
+            if display:
+                losses = ", ".join(f"{name} {value:.3f}" for name, value in numbers.mean_losses().items())
+                display.show(run.step, losses)
+            run.ended = last = run.step == max_steps
+            row_due, improved = last or run.step % engine.logging_steps == 0, False
+            if row_due:
                 run.write_row(numbers)
             if measure and (last or run.step % engine.eval_steps == 0):
-                run.write_measurement(measure)
-            if last or numbers.asked_to_stop or run.step % engine.save_steps == 0:
-                run.save(save_extra)
-            if numbers.asked_to_stop and not last:
+                improved = run.measure(measure, enough)
+                if run.ended and not row_due:
+                    run.write_row(numbers)  # the last one, of the steps since the one before
+            if run.ended or improved or numbers.asked_to_stop or saving.is_due(run.step, max_steps, engine):
+                run.save()
+            if numbers.asked_to_stop and not run.ended:
                 log.info("%s stopped at step %s and saved; the same command goes on.", stage, run.step)
                 break
-    return Outcome(run.step == max_steps, run.step, run.lm_tokens, checkpoint.place(folder, run.step))
+        run.saver.wait()
+    return run.outcome(finished=run.ended)
 
 
 class _Run:
@@ -136,7 +165,7 @@ class _Run:
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        held: Spread,
         optimizer: torch.optim.Optimizer,
         engine: EngineSettings,
         folder: Path,
@@ -144,22 +173,52 @@ class _Run:
         facts: Mapping[str, Any],
         lm_tokens: int,
     ) -> None:
-        self.model, self.optimizer, self.engine = model, optimizer, engine
+        self.held, self.optimizer, self.engine = held, optimizer, engine
         self.folder, self.stage, self.facts = folder, stage, facts
         self.step, self.lm_tokens = 0, lm_tokens
-        self.meter, self.clock = Meter(), Clock(0.0, lm_tokens)
+        self.sums: dict[str, float] = {}
+        self.ended = False
+        self.meter, self.clock, self.norms = Meter(), Clock(), NormWatch()
+        self.best = saving.Best(engine.keep_best)
+        self.cost: flops.Cost | None = None
+        self.peak_flops: float | None = None
+        self.precision = "fp32"
         self.journal: Journal | None = None
+        self.saver: Saver
 
     def resume(self, max_steps: int) -> None:
         """Go on from the newest whole checkpoint, if there is one and it belongs to this run."""
-        steps = checkpoint.steps_on_disk(self.folder)
-        if not steps:
+        newest = self._newest()
+        if newest is None:
             return
-        place = checkpoint.place(self.folder, steps[-1])
-        state = checkpoint.load(place, self.model, self.optimizer, self._check_facts)
-        self.step, self.lm_tokens = state["step"], state["lm_tokens"]
-        self.meter, self.clock = Meter(state["meter"]), Clock(state["seconds"], self.lm_tokens)
+        place = checkpoint.place(self.folder, newest)
+        state = checkpoint.load(place, self.held, self.optimizer, self._check_facts)
+        self.step, self.lm_tokens, self.ended = state["step"], state["lm_tokens"], state["ended"]
+        self.sums = state["sums"]
+        self.meter, self.clock = Meter(state["meter"]), Clock(state["seconds"])
+        self.norms, self.best = NormWatch(state["norms"]), saving.Best(self.engine.keep_best, state["best"])
         log.info("%s: resuming at step %s of %s (%s)", self.stage, self.step, max_steps, place)
+        if self.precision != state["precision"]:
+            log.warning(
+                "%s: the steps so far were computed in %s, those to come in %s (engine.precision; auto follows the "
+                "machine). The curve goes on within that rounding.",
+                *(self.stage, state["precision"], self.precision),
+            )
+
+    def _newest(self) -> int | None:
+        """Step of the newest whole checkpoint; all processes must see the same one."""
+        if ranks.rank() == 0:
+            checkpoint.tidy(self.folder)
+        steps = checkpoint.steps_on_disk(self.folder)
+        found = ranks.gather_objects(steps[-1] if steps else None)
+        if len({*found}) > 1:
+            seen = ", ".join(f"rank {rank} {'none' if step is None else step}" for rank, step in enumerate(found))
+            raise PrealignError(
+                f"The processes see different newest checkpoints in {self.folder / 'checkpoints'} (steps: {seen}). "
+                "--output must lie on a file system that all nodes share."
+            )
+        newest: int | None = found[0]
+        return newest
 
     def _check_facts(self, place: Path, theirs: Mapping[str, Any]) -> None:
         """Refuse a checkpoint that was made from something else."""
@@ -172,44 +231,88 @@ class _Run:
                 [f"{name}: {theirs.get(name)} in the checkpoint, {self.facts.get(name)} now" for name in differing],
             )
 
-    def take_in(self, numbers: Numbers, worked_s: float, waited_s: float) -> None:
-        """Count an update that was made."""
+    def take_in(self, tasks: list[Task], numbers: Numbers, worked_s: float, waited_s: float) -> None:
+        """Count an update that was made, and tell of a gradient that stands out."""
         self.step += 1
         self.lm_tokens += int(numbers.counts.get(LM, 0))
-        self.meter.add(numbers.losses, numbers.counts, numbers.extra)
-        self.clock.add(worked_s, waited_s)
+        for name, value in numbers.extra.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        usual = self.norms.usual_beside(numbers.grad_norm)
+        spike = {} if usual is None else {"n_grad_spikes": 1.0}
+        self.meter.add(numbers.losses, numbers.counts, {**numbers.extra, **spike})
+        work = self.cost.of_step(tasks, numbers.counts, ranks.world_size()) if self.cost and self.peak_flops else 0.0
+        self.clock.add(worked_s, waited_s, numbers.counts, work)
+        if usual is not None:
+            examples = [str(name) for batch, _, _ in tasks for name in batch.get("examples", ["not named"])]
+            more = f" and {len(examples) - TOLD_EXAMPLES:,} more" if len(examples) > TOLD_EXAMPLES else ""
+            log.warning(
+                "%s: the gradient of step %s has norm %.3g, usual are %.3g; scaled down to the maximum as always. "
+                "Examples on rank %s: %s%s",
+                *(self.stage, self.step, numbers.grad_norm, usual, ranks.rank()),
+                *(", ".join(examples[:TOLD_EXAMPLES]), more),
+            )
 
     def write_row(self, numbers: Numbers) -> None:
         """The row of the steps since the last one; learning rate and gradient norm are those of this step."""
         values = {**self.meter.take(), "lr": numbers.learning_rate, "grad_norm": numbers.grad_norm}
-        values["timing"] = self.clock.take(self.lm_tokens)
-        if self.journal:
-            self.journal.write("train", self.step, self.lm_tokens, values)
+        timing = self.clock.take(self.peak_flops)
+        if self.held.model.device.type == "cuda":
+            timing["peak_memory_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 3)
+        self._write("train", {**values, "timing": timing})
 
-    def write_measurement(self, measure: Measure) -> None:
-        """The row of what `measure` finds, with the model in evaluation mode."""
-        self.model.eval()
+    def measure(self, measure: Measure, enough: Enough | None) -> bool:
+        """Write the row of what `measure` finds, with the model in evaluation mode, and ask whether it is enough;
+        True when it is the best so far."""
+        self.held.model.eval()
         try:
             with torch.no_grad():
-                values = measure(self.model)
+                values = self.held.look(measure)
         finally:
-            self.model.train()
-        if self.journal:
-            self.journal.write("eval", self.step, self.lm_tokens, values)
+            self.held.model.train()
+        row = self._write("eval", values)
+        found: tuple[bool, bool] | PrealignError
+        try:
+            found = (enough is not None and enough(row), self.best.improves(self.step, values))
+        except PrealignError as error:
+            found = error
+        # What rank 0 found counts: on GPUs last bits may differ, and ranks that disagree would wait for ever.
+        found = ranks.gather_objects(found)[0]
+        if isinstance(found, PrealignError):
+            raise found
+        is_enough, improved = found
+        if is_enough:
+            self.ended = True
+            log.info("%s: ended at step %s, where the measurement was enough", self.stage, self.step)
+        return bool(improved)
 
-    def save(self, save_extra: Callable[[Path], None] | None) -> None:
+    def _write(self, kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        row = {"kind": kind, "stage": self.stage, "step": self.step, "lm_tokens": self.lm_tokens, **values}
+        if self.journal:
+            self.journal.write(row)
+        return row
+
+    def save(self) -> None:
         """Write a checkpoint of this moment."""
         if self.journal:
             self.journal.sync()
         state = {
             "step": self.step,
             "lm_tokens": self.lm_tokens,
+            "sums": self.sums,
+            "ended": self.ended,
             "seconds": self.clock.seconds,
             "meter": self.meter.state(),
+            "norms": list(self.norms.norms),
+            "best": self.best.state(),
+            "precision": self.precision,
             "facts": self.facts,
         }
-        keep = self.engine.save_total_limit
-        checkpoint.save(self.folder, self.model, self.optimizer, state, save_extra=save_extra, keep=keep)
+        stay = functools.partial(saving.keep, self.folder, self.engine, self.best.state())
+        self.saver.save(self.held, self.optimizer, state, stay)
+
+    def outcome(self, finished: bool) -> Outcome:
+        """What `train` returns."""
+        return Outcome(finished, self.step, self.lm_tokens, checkpoint.place(self.folder, self.step), self.sums)
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
@@ -221,7 +324,17 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
         return torch.bfloat16 if precision == "bf16" else None
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported() else None
+    # Private names of torch 2.8 to 2.13; where they are gone, float32 is never wrong.
+    tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return torch.bfloat16 if any(getattr(torch.cpu, test, bool)() for test in tests) else None
+
+
+def _seed(key: int, device: torch.device) -> None:
+    """Seed the generators that dropout draws from; torch.manual_seed tries every kind of device there could be, which
+    takes 0.16 ms."""
+    torch.default_generator.manual_seed(key)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(key)
 
 
 def _recompute_activations(model: PreTrainedModel) -> None:

@@ -1,62 +1,45 @@
-"""Several processes, one model each: set-up from torchrun's or Slurm's environment, gradients summed by DDP.
+"""The group that joins the processes of a run, and how they end together.
 
-Started plainly there is one process and nothing of this is in the way. Sharded parameters (FSDP2) are not here yet.
+Started plainly there is one process and nothing of this is in the way. How they share a model stands in spread.py.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 
-from prealign import ranks
 from prealign.errors import PrealignError
-from prealign.objectives.objective import Objective
+from prealign.launcher import Launch, launch
 
-
-class Launch(NamedTuple):
-    """Who this process is, as the launcher says."""
-
-    rank: int
-    world: int
-    local_rank: int
-    local_world: int
-
-
-def launch(environment: Mapping[str, str]) -> Launch:
-    """Read torchrun's variables, else those of a Slurm step; without either there is one process.
-
-    Slurm's count only inside a step (srun): a batch script that runs Python by itself sees SLURM_NTASKS as well and
-    would wait for ranks that nobody starts.
-    """
-    if "WORLD_SIZE" in environment:
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    elif "SLURM_STEP_ID" in environment and "SLURM_PROCID" in environment:
-        names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE")
-    else:
-        return Launch(0, 1, 0, 1)
-    defaults = ("0", "1", "0", "1")
-    # Slurm writes "4(x2)" for four tasks on each of two nodes.
-    values = [environment.get(name, default).split("(")[0].split(",")[0] for name, default in zip(names, defaults)]
-    return Launch(*map(int, values))
+GRACE_S = 5.0
+"""How long ranks that end with an error wait to hear why the others do."""
 
 
 @contextlib.contextmanager
 def process_group(timeout_s: float = 1800.0) -> Iterator[torch.device]:
     """Join the run's processes for the length of the block; gives this process's device.
 
-    Small numbers go through gloo on the CPU, tensors on GPUs through NCCL. A rank that waits longer than `timeout_s`
-    for the others ends with an error. Ranks on one CPU share its cores unless OMP_NUM_THREADS says otherwise.
+    Small numbers go through gloo on the CPU, tensors on GPUs through NCCL. Ranks on one CPU share its cores unless
+    OMP_NUM_THREADS says otherwise. A rank that leaves the block with an error takes the others with it.
+
+    Args:
+        timeout_s: how long a rank waits for the others.
+    Raises:
+        PrealignError: the ranks did not meet; another rank has ended, with its reason where it left one, or does not
+            answer.
     """
     here = launch(os.environ)
-    device = torch.device("cuda", here.local_rank) if torch.cuda.is_available() else torch.device("cpu")
+    # A launcher may show every process a GPU of its own (srun --gpus-per-task=1), or all of the machine's.
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    device = torch.device("cuda", here.local_rank % gpus) if gpus else torch.device("cpu")
     if device.type == "cuda":
         torch.cuda.set_device(device)
     elif here.local_world > 1 and "OMP_NUM_THREADS" not in os.environ:
@@ -64,17 +47,84 @@ def process_group(timeout_s: float = 1800.0) -> Iterator[torch.device]:
     if here.world == 1:
         yield device
         return
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-        init_method=_meeting_point(os.environ),
-        rank=here.rank,
-        world_size=here.world,
-        timeout=timedelta(seconds=timeout_s),
-    )
+    store = _join(here, device, _meeting_point(os.environ), timedelta(seconds=timeout_s))
     try:
         yield device
-    finally:
+    except BaseException as error:
+        lost = _is_lost_connection(error)
+        said = _last_words(store, here, "" if lost else f"{type(error).__name__}: {error}")
+        if lost:
+            raise PrealignError(_why_lost(here, said, timeout_s)) from error
+        raise
+    else:
         dist.destroy_process_group()
+
+
+def _join(here: Launch, device: torch.device, place: str, timeout: timedelta) -> Store:
+    """Meet the other ranks and make the group of all; gives the store that they share."""
+    store: Store
+    try:
+        store, _, _ = next(rendezvous(place, here.rank, here.world, timeout=timeout))
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
+            store=PrefixStore("run", store),
+            rank=here.rank,
+            world_size=here.world,
+            timeout=timeout,
+        )
+    except RuntimeError as error:
+        raise PrealignError(
+            f"Rank {here.rank} of {here.world} did not meet the others at {place} within {timeout.total_seconds():g} s "
+            f"(engine.timeout_s): {str(error).splitlines()[0]}. Were all of them started, and is MASTER_ADDR rank 0's "
+            "machine, with MASTER_PORT free?"
+        ) from error
+    return store
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    """Whether an error comes from waiting for another rank: gloo's are plain RuntimeErrors."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
+
+
+def _last_words(store: Store, here: Launch, words: str) -> dict[int, str]:
+    """Leave a word for the others, cut the connections that they wait on, and hear what they say.
+
+    Nobody leaves before all have spoken or GRACE_S is over: rank 0 may be the one who keeps the words.
+
+    Args:
+        words: why this rank ends; empty when it is because of another one.
+    Returns:
+        What each rank has said; those that have said nothing are missing.
+    """
+    said = {here.rank: words}
+    until = time.monotonic() + GRACE_S
+    with contextlib.suppress(RuntimeError):  # the keeper of the words is gone
+        store.set(f"last words/{here.rank}", words)
+    with contextlib.suppress(RuntimeError):
+        dist.destroy_process_group()
+    with contextlib.suppress(RuntimeError):
+        while len(said) < here.world and time.monotonic() < until:
+            for rank in set(range(here.world)) - set(said):
+                if store.check([f"last words/{rank}"]):
+                    said[rank] = store.get(f"last words/{rank}").decode()
+            time.sleep(0.05)
+    return said
+
+
+def _why_lost(here: Launch, said: Mapping[int, str], timeout_s: float) -> str:
+    """The sentence of a rank that ends because of others."""
+    reasons = [f"rank {rank} ended with {words}" for rank, words in sorted(said.items()) if words]
+    silent = sorted(set(range(here.world)) - set(said))
+    if not reasons and silent:
+        numbers = ", ".join(map(str, silent))
+        reasons = [
+            f"rank {numbers} ended without a word (killed, out of memory, a lost machine) or has not answered for "
+            f"{timeout_s:g} s (engine.timeout_s)"
+        ]
+    return (
+        f"Rank {here.rank} of {here.world} has to stop: {'; '.join(reasons) or 'the connection to the others broke'}. "
+        "The same command goes on from the last whole checkpoint."
+    )
 
 
 def _meeting_point(environment: Mapping[str, str]) -> str:
@@ -86,36 +136,3 @@ def _meeting_point(environment: Mapping[str, str]) -> str:
             "or set MASTER_ADDR (and MASTER_PORT) to the first node before srun."
         )
     return f"tcp://{address}:{environment.get('MASTER_PORT', '29500')}"
-
-
-class Losses(nn.Module):
-    """A model as a function from (objective, batch) to a loss sum, so that DDP sees every use of the model as one
-    forward.
-
-    Objectives take the model apart (states without the head, rows of the output embeddings); DDP needs to be told when
-    a forward begins, and this is where.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, objective: Objective, batch: Mapping[str, Any], reach_all: bool) -> Tensor:
-        """The objective's loss sum; `reach_all` adds zero times every parameter, as DDP waits for all gradients."""
-        loss = objective.loss_sum(self.model, batch)
-        if reach_all and not objective.trains_everything:
-            loss = loss + 0.0 * torch.stack([p.flatten()[0].float() for p in self.model.parameters()]).sum()
-        return loss
-
-
-def spread(model: nn.Module) -> Losses | DistributedDataParallel:
-    """Wrap the model for this run's processes: itself for one, DDP for several."""
-    losses = Losses(model)
-    if ranks.world_size() == 1:
-        return losses
-    return DistributedDataParallel(losses, broadcast_buffers=False, gradient_as_bucket_view=True)
-
-
-def without_sum(losses: nn.Module) -> contextlib.AbstractContextManager[None]:
-    """Inside, backward passes keep their gradients to this rank; the next one outside sums them all."""
-    return losses.no_sync() if isinstance(losses, DistributedDataParallel) else contextlib.nullcontext()

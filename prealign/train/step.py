@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prealign import ranks
 from prealign.config.engine import OptimizerSettings
 from prealign.errors import PrealignError
 from prealign.objectives.objective import Objective
-from prealign.train import optim, parallel
+from prealign.train import optim
+from prealign.train.spread import Spread
 
 Batch = Mapping[str, Any]
 Task = tuple[Batch, Objective, float]
@@ -57,7 +58,7 @@ class Step:
 
     def __init__(
         self,
-        model: nn.Module,
+        spread: Spread,
         optimizer: torch.optim.Optimizer,
         settings: OptimizerSettings,
         *,
@@ -65,23 +66,28 @@ class Step:
         device: torch.device,
         autocast: torch.dtype | None,
     ) -> None:
-        self._model, self._optimizer, self._settings = model, optimizer, settings
+        self._spread, self._optimizer, self._settings = spread, optimizer, settings
         self._max_steps, self._device, self._autocast = max_steps, device, autocast
-        self._losses = parallel.spread(model)
+        self._is_first = True
 
     def __call__(self, step: int, tasks: list[Task], asked_to_stop: bool) -> Numbers:
         """Make the update at `step`, from 0, out of this rank's tasks.
 
         Raises:
-            PrealignError: on every rank, before the update, when a loss or the gradient of any rank is not finite.
+            PrealignError: on every rank, before the update, when a loss or the gradient of any rank is not finite, when
+                ranks that hold shards have unequal numbers of tasks, or when the first step's are unlike.
         """
-        # DDP sums gradients over ranks in the last backward pass, which therefore should reach every parameter.
+        # Gradients are summed over ranks during the last backward pass; from one that reaches everything more of the
+        # sums can begin before its end.
         tasks = sorted(tasks, key=lambda task: task[1].trains_everything)
-        counts, extra = _sum_counts(tasks)
+        if self._is_first:
+            _refuse_unlike(tasks)
+            self._is_first = False
+        counts, extra = _sum_counts(tasks, equal=self._spread.sharded)
         found = [
             self._backward(task, counts[task[1].name], last=place == len(tasks) - 1) for place, task in enumerate(tasks)
         ]
-        norm = nn.utils.clip_grad_norm_(self._model.parameters(), self._settings.max_grad_norm)
+        norm = self._spread.clip(self._settings.max_grad_norm)
         # The one place where the host waits for the device: nothing is updated from numbers that nobody has looked at.
         *values, grad_norm = torch.stack([value.double() for value in (*found, norm)]).tolist()
         losses, stops = _sum_losses(tasks, values, asked_to_stop)
@@ -97,12 +103,11 @@ class Step:
         """Add one micro-batch's share to the gradients; returns its loss sum."""
         batch, objective, weight = task
         on_device = each_tensor(batch, lambda tensor: tensor.to(self._device, non_blocking=True))
-        world = ranks.world_size()
-        with contextlib.nullcontext() if last else parallel.without_sum(self._losses):
+        with contextlib.nullcontext() if last else self._spread.without_sum():
             with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
-                loss: Tensor = self._losses(objective, on_device, reach_all=last and world > 1)
-            # DDP averages gradients over ranks; times their number it is the sum.
-            torch.autograd.backward(loss * (weight * world / max(1.0, count)))
+                loss = self._spread.loss(objective, on_device)
+            # DDP and FSDP2 average gradients over ranks; times their number it is the sum.
+            torch.autograd.backward(loss * (weight * ranks.world_size() / max(1.0, count)))
         return loss.detach()
 
 
@@ -111,8 +116,21 @@ def each_tensor(batch: Batch, change: Callable[[Tensor], Tensor]) -> dict[str, A
     return {key: change(value) if isinstance(value, Tensor) else value for key, value in batch.items()}
 
 
-def _sum_counts(tasks: list[Task]) -> tuple[dict[str, float], dict[str, float]]:
-    """Counts by objective and extra numbers by key, over micro-batches and ranks."""
+def _refuse_unlike(tasks: list[Task]) -> None:
+    """Stop ranks whose sums would not fit together; asked once, since batches of one kind follow each other."""
+    names = list(dict.fromkeys(objective.name for _, objective, _ in tasks))
+    keys = list(dict.fromkeys(key for batch, _, _ in tasks for key in batch if key.startswith("n_")))
+    every = ranks.gather_objects(f"objectives {', '.join(names)}; numbers {', '.join(keys) or 'none'}")
+    if len({*every}) > 1:
+        raise PrealignError.of_several(
+            "Every rank must bring the same objectives and the same numbers to a step, in the same order; a global "
+            "batch needs at least a row for each of them. Found:",
+            [f"rank {rank}: {found}" for rank, found in enumerate(every)],
+        )
+
+
+def _sum_counts(tasks: list[Task], equal: bool) -> tuple[dict[str, float], dict[str, float]]:
+    """Counts by objective and extra numbers by key, over micro-batches and ranks; `equal` wants as many on each."""
     counts: dict[str, float] = {}
     extra: dict[str, float] = {}
     for batch, objective, _ in tasks:
@@ -120,7 +138,15 @@ def _sum_counts(tasks: list[Task]) -> tuple[dict[str, float], dict[str, float]]:
         for key, value in batch.items():
             if key.startswith("n_"):
                 extra[key] = extra.get(key, 0) + int(value)
-    sums = iter(ranks.sum_over_ranks([*counts.values(), *extra.values()]))
+    number, world = len(tasks), ranks.world_size()
+    all_tasks, squares, *rest = ranks.sum_over_ranks([number, number * number, *counts.values(), *extra.values()])
+    if equal and world * squares != all_tasks**2:  # Cauchy and Schwarz: equal only if all numbers are the same
+        raise PrealignError(
+            f"Under engine.parallel: fsdp every rank needs as many micro-batches as the others; rank {ranks.rank()} "
+            f"has {number} of the {all_tasks:g} on {world} ranks. Take a global batch that is a multiple of the number "
+            "of ranks times the rows per device."
+        )
+    sums = iter(rest)
     return {name: next(sums) for name in counts}, {name: next(sums) for name in extra}
 
 
@@ -135,14 +161,14 @@ def _sum_losses(tasks: list[Task], values: list[float], asked_to_stop: bool) -> 
 
 def _not_finite(step: int, tasks: list[Task], values: list[float]) -> PrealignError:
     """The error for a loss or gradient that is not finite; every rank comes here and says the same."""
-    mine = []
+    mine: dict[bool, list[str]] = {True: [], False: []}
     for (batch, objective, _), value in zip(tasks, values, strict=True):
-        if not math.isfinite(value):
-            names = ", ".join(map(str, batch.get("examples", ["not named"])))
-            mine.append(f"rank {ranks.rank()}, {objective.name}: {value}, examples {names}")
-    lines = [line for rank in ranks.gather_objects(mine) for line in rank]
+        names = ", ".join(map(str, batch.get("examples", ["not named"])))
+        mine[math.isfinite(value)].append(f"rank {ranks.rank()}, {objective.name}: {value:.4g}, examples {names}")
+    every = ranks.gather_objects(mine)
+    finite, wrong = ([line for rank in every for line in rank[kind]] for kind in (True, False))
     return PrealignError.of_several(
         f"The loss of step {step + 1} is not finite. Nothing was updated, and the last whole checkpoint is untouched. "
         "A lower learning rate or a longer warm-up is the usual way out. Found:",
-        lines or ["the losses are finite, their gradient is not"],
+        wrong or ["the losses are finite, their gradient is not", *finite],
     )

@@ -8,34 +8,45 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
-from prealign import files, ranks
+from prealign import draws, files, ranks
 from prealign.config.engine import EngineSettings, OptimizerSettings
 from prealign.config.init import ModelSettings
+from prealign.errors import PrealignError
 from prealign.model.build import build_model
 from prealign.objectives.causal_lm import CausalLM
-from prealign.objectives.word_alignment import WordAlignment, anchors, word_alignment_loss, word_batch
-from prealign.train.batches import micro_batches_of, rows_of_step
-from prealign.train.loop import Task, train
+from prealign.objectives.word_alignment import WordAlignment, word_alignment_loss
+from prealign.objectives.word_pairs import anchors
+from prealign.objectives.word_states import word_batch
+from prealign.train import checkpoint, shards
+from prealign.train.batches import Shuffled, micro_batches_of, rows_of_step
+from prealign.train.loop import Outcome, Task, train
 from prealign.train.parallel import process_group
 
 VOCABULARY, ROWS, STEPS = 61, 8, 12
 LM, ALIGNMENT = CausalLM(), WordAlignment()
+SHUFFLED = Shuffled(20, draws.key(1, "rows"))
+"""Twelve steps of eight rows go through 20 rows almost five times."""
 
 
-def model() -> PreTrainedModel:
-    overrides = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+def model(**fields: Any) -> PreTrainedModel:
+    overrides = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, **fields}
     special = {"bos": 1, "eos": 2, "pad": 3}
     settings = ModelSettings(overrides=overrides)
     return build_model(settings, vocab_size=VOCABULARY, special=special, max_positions=16, seed=1)
 
 
-def text(rows: range) -> dict[str, Any]:
+def text(rows: Sequence[int]) -> dict[str, Any]:
     """Rows by their sample numbers, with unequal numbers of labels: a mean of means would be wrong."""
     ids = torch.stack([torch.randint(4, VOCABULARY, (12,), generator=torch.Generator().manual_seed(n)) for n in rows])
     labels = ids.clone()
@@ -63,14 +74,15 @@ def tasks(step: int, per_device: int, *, text_weight: float = 1.0, words_weight:
     return found
 
 
-def run(folder: Path, make: Any, **changes: Any) -> None:
+def run(folder: Path, make: Any, *, engine: dict[str, Any] | None = None, **changes: Any) -> Outcome:
     """Train a model for some steps into a run folder."""
-    train(
-        model(),
+    settings: dict[str, Any] = {"logging_steps": 1, "save_steps": 4, "eval_steps": 3, "precision": "fp32"}
+    return train(
+        changes.pop("model", None) or model(),
         max_steps=STEPS,
         micro_batches=make,
         optimizer=OptimizerSettings(learning_rate=3e-3),
-        engine=EngineSettings(logging_steps=1, save_steps=4, eval_steps=3, precision="fp32"),
+        engine=EngineSettings(**{**settings, **(engine or {})}),
         folder=folder,
         stage="test",
         facts={},
@@ -87,6 +99,24 @@ def both_objectives(folder: Path) -> None:
 def words_only(folder: Path) -> None:
     """No objective that reaches every parameter: the gradients must be summed all the same."""
     run(folder / "words_only", lambda step: tasks(step, per_device=2, text_weight=0.0))
+
+
+def words_in_parts(folder: Path, parallel: str = "ddp") -> None:
+    """Half of the layers and a temperature that is learnt; two ranks encode in parts, one process all at once."""
+    in_parts = 5 if ranks.world_size() > 1 else 0
+    objective = WordAlignment(0.3, "1-2", words_per_forward=in_parts, learn_temperature=True)
+
+    def make(step: int) -> list[Task]:
+        return [(words(step), objective, 0.5)]
+
+    name = f"words_in_parts_{parallel}"
+    run(folder / name, make, engine={"parallel": parallel}, stateful=[objective])
+    if ranks.rank() == 0:
+        files.write_json(folder / f"{name}.json", {"temperature": float(objective.temperature())})
+
+
+def words_in_parts_fsdp(folder: Path) -> None:
+    words_in_parts(folder, "fsdp")
 
 
 def alignment_loss(folder: Path) -> None:
@@ -134,7 +164,7 @@ def killed_while_saving(folder: Path) -> None:
     """SIGKILL in the middle of writing the second checkpoint; the same call again goes to the end."""
     first = not (folder / "killed_while_saving").exists()
 
-    def kill(checkpoint: Path) -> None:
+    def kill(checkpoint: Path, state: Any) -> None:
         if first and "step-00000008" in checkpoint.name:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -146,10 +176,184 @@ def killed_while_saving(folder: Path) -> None:
     )
 
 
+class Learnt(nn.Module):
+    """Alignment under a weight that it learns itself: w * loss - count * ln w."""
+
+    name, trains_everything = ALIGNMENT.name, False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_weight = nn.Parameter(torch.zeros(()))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+
+    def count(self, batch: Any) -> int:
+        return ALIGNMENT.count(batch)
+
+    def loss_sum(self, model: Any, batch: Any) -> torch.Tensor:
+        self.seen += 1
+        return ALIGNMENT.loss_sum(model, batch) * self.log_weight.exp() - self.count(batch) * self.log_weight
+
+
+def look(model: PreTrainedModel) -> dict[str, float]:
+    """What validation does with a model: it runs it, and takes rows of its embeddings."""
+    ids = torch.arange(8)[None]
+    rows = model.get_input_embeddings()(ids).sum() + model.get_output_embeddings().weight[5].sum()
+    return {"logits": float(model(ids).logits.square().mean()), "rows": float(rows)}
+
+
+def shuffled(folder: Path, cut: int | None = None, **engine: Any) -> None:
+    """Text in rows that are read again and again, and words in two of three steps, under a weight that is learnt.
+
+    Args:
+        cut: a power cut at this step.
+    """
+    learnt, resumed = Learnt(), (folder / "checkpoints").exists()
+
+    def make(step: int) -> list[Task]:
+        if step == cut:
+            raise KeyboardInterrupt
+        assert step >= 4 or not resumed, "begun anew"
+        places = rows_of_step(step, ROWS, ranks.rank(), ranks.world_size())
+        _, rows = SHUFFLED(np.arange(places.start, places.stop))
+        found: list[Task] = [(text(part.tolist()), LM, 1.0) for part in np.split(rows, len(rows) // 2)]
+        return [*found, (words(step), learnt, 0.5)] if step % 3 else found
+
+    try:
+        run(folder, make, engine=engine, measure=look, stateful=[learnt])
+    except KeyboardInterrupt:
+        return
+    found = {"log_weight": float(learnt.log_weight), "seen": int(learnt.seen)}
+    assert cut is None
+    if ranks.rank() == 0:
+        files.write_json(folder / "learnt.json", found)
+
+
+def _shuffled(name: str, cut: int | None = None, **engine: Any) -> Callable[[Path], None]:
+    return lambda folder: shuffled(folder / name, cut, **engine)
+
+
+# Uninterrupted; cut off after a checkpoint; cut off, which is resumed by whatever is run on a copy of the folder.
+straight = _shuffled("straight")
+straight_fsdp = _shuffled("straight_fsdp", parallel="fsdp")
+beside = _shuffled("beside", parallel="fsdp", async_save=True)
+recomputed = _shuffled("recomputed", parallel="fsdp", gradient_checkpointing=True)
+half = _shuffled("half", parallel="fsdp", precision="bf16")
+cut_ddp = _shuffled("cut_ddp", 6)
+cut_fsdp = _shuffled("cut_fsdp", 6, parallel="fsdp")
+resumed_ddp = _shuffled("resumed_ddp")
+resumed_fsdp = _shuffled("resumed_fsdp", parallel="fsdp")
+crossed_to_ddp = _shuffled("crossed_to_ddp")
+crossed_to_fsdp = _shuffled("crossed_to_fsdp", parallel="fsdp")
+from_one_ddp = _shuffled("from_one_ddp")
+from_one_fsdp = _shuffled("from_one_fsdp", parallel="fsdp")
+
+
+def twice(folder: Path) -> None:
+    """Cut off and resumed, cut off again, and left for the next."""
+    for cut in (6, 10):
+        shuffled(folder / "twice", cut, parallel="fsdp")
+
+
+twice_resumed = _shuffled("twice", parallel="fsdp")
+
+
+def tied(folder: Path) -> None:
+    """Input and output embeddings are one parameter, of one group of shards; the alignment reads both."""
+    run(
+        folder / "tied",
+        lambda step: tasks(step, per_device=2),
+        engine={"parallel": "fsdp"},
+        model=model(tie_word_embeddings=True),
+        measure=look,
+    )
+
+
+def unequal(folder: Path) -> None:
+    """One rank brings more micro-batches than the other, which shards do not allow."""
+
+    def make(step: int) -> list[Task]:
+        return [(text(range(2)), LM, 1.0)] * (1 + ranks.rank())
+
+    try:
+        run(folder / "unequal", make, engine={"parallel": "fsdp"})
+    except PrealignError as error:
+        files.write_json(folder / f"unequal.{ranks.rank()}.json", {"text": str(error)})
+
+
+def unlike(folder: Path) -> None:
+    """Rank 0 has no row of text in a step that has words on both."""
+
+    def make(step: int) -> list[Task]:
+        return [(text([1]), LM, 1.0)][: ranks.rank()] + tasks(step, per_device=2, text_weight=0.0)
+
+    try:
+        run(folder / "unlike", make)
+    except PrealignError as error:
+        files.write_json(folder / f"unlike.{ranks.rank()}.json", {"text": str(error)})
+
+
+def not_shared(folder: Path) -> None:
+    """Rank 1 sees another newest checkpoint, as where the run folder is on each machine's own disk."""
+    run(folder / "not_shared", lambda step: tasks(step, per_device=2))
+    if ranks.rank() == 1:
+        checkpoint.steps_on_disk = lambda folder: [4]
+    run(folder / "not_shared", lambda step: tasks(step, per_device=2))
+
+
+def stopped(folder: Path) -> None:
+    """One rank alone is asked to stop, while a checkpoint is being written beside the training."""
+
+    def make(step: int) -> list[Task]:
+        if step == 4 and ranks.rank() == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return tasks(step, per_device=2)
+
+    outcome = run(folder / "stopped", make, engine={"async_save": True})
+    whole = checkpoint.is_whole(outcome.checkpoint)
+    files.write_json(folder / f"stopped.{ranks.rank()}.json", {"finished": outcome.finished, "whole": whole})
+
+
+def _fault(happen: Callable[[], None], **engine: Any) -> Callable[[Path], Outcome]:
+    """A run in which something happens to rank 1 where it makes the batches of step 6."""
+
+    def make(step: int) -> list[Task]:
+        if step == 5 and ranks.rank() == 1:
+            happen()
+        return tasks(step, per_device=2)
+
+    return lambda folder: run(folder / "fault", make, engine=engine)
+
+
+def _raise() -> None:
+    raise PrealignError("corpora/de.txt: row 41 is gone.")
+
+
+rank_raises = _fault(_raise)
+rank_dies = _fault(lambda: os.kill(os.getpid(), signal.SIGKILL))
+rank_is_silent = _fault(lambda: time.sleep(14))
+finish = _fault(lambda: None, parallel="fsdp")
+
+
+def rank_dies_while_saving(folder: Path) -> None:
+    """SIGKILL to one rank where it would write its shard of the second checkpoint."""
+
+    def write(path: Path, tensors: Any, rows: Any) -> None:
+        if ranks.rank() == 1 and "step-00000008" in str(path):
+            os.kill(os.getpid(), signal.SIGKILL)
+        written(path, tensors, rows)
+
+    written, shards.write = shards.write, write
+    finish(folder)
+
+
 if __name__ == "__main__":
-    place, cases, environment = globals()["arguments"]  # put there by conftest.py
+    place, cases, environment, timeout_s = globals()["arguments"]  # put there by conftest.py
     os.environ.update(environment)
     torch.set_num_threads(1)
-    with process_group(timeout_s=60):
-        for case in cases:
-            globals()[case](Path(place))
+    try:
+        with process_group(timeout_s):
+            for case in cases:
+                globals()[case](Path(place))
+    except PrealignError as error:
+        (Path(place) / f"error.{environment.get('RANK', 0)}.txt").write_text(str(error), encoding="utf-8")
+        sys.exit(2)

@@ -14,7 +14,8 @@ from prealign.config.engine import EngineSettings, OptimizerSettings
 from prealign.config.init import ModelSettings
 from prealign.model.build import build_model
 from prealign.objectives.causal_lm import CausalLM
-from prealign.objectives.word_alignment import WordAlignment, word_batch
+from prealign.objectives.word_alignment import WordAlignment
+from prealign.objectives.word_states import word_batch
 from prealign.train.loop import Outcome, Task, train
 
 VOCABULARY = 61

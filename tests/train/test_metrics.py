@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from prealign.train.metrics import Journal, Meter, flat
+from prealign.train.metrics import Clock, Journal, Meter, NormWatch, flat
 
 
 def steps(folder: Path) -> list[tuple[str, int]]:
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_bytes().splitlines()]
     return [(row["stage"], row["step"]) for row in rows]
 
 
@@ -20,7 +20,7 @@ def test_rows_after_the_checkpoint_go_and_other_stages_stay(tmp_path: Path) -> N
     for stage in ("init", "pretrain"):
         journal = Journal(tmp_path, stage, 0)
         for step in (10, 20, 30):
-            journal.write("train", step, step * 100, {"loss": {"lm": 1.5}})
+            journal.write({"kind": "train", "stage": stage, "step": step, "loss": {"lm": 1.5}})
         journal.close()
     Journal(tmp_path, "pretrain", 20).close()
     assert steps(tmp_path) == [("init", 10), ("init", 20), ("init", 30), ("pretrain", 10), ("pretrain", 20)]
@@ -32,10 +32,34 @@ def test_a_line_cut_off_by_a_kill_is_dropped_and_said(tmp_path: Path, caplog: py
     )
     with caplog.at_level(logging.WARNING, logger="prealign"):
         journal = Journal(tmp_path, "t", 5)
-    journal.write("train", 10, 0, {})
+    journal.write({"kind": "train", "stage": "t", "step": 10})
     journal.close()
     assert steps(tmp_path) == [("t", 5), ("t", 10)]
-    assert "cut-off" in caplog.text
+    assert "metrics.jsonl:2 was cut off" in caplog.text
+    assert not (tmp_path / "metrics.broken.txt").exists()
+
+
+def test_a_broken_line_in_the_middle_costs_no_other_row_and_is_put_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [
+        b'{"kind": "train", "stage": "t", "step": 5}',
+        b'{"kind": "train", "st\xff\x00\x00',
+        b'{"kind": "train", "stage": "t", "step": 10, "note": "\xe2\x80\xa8"}',  # a line separator, not a line end
+        b'["no row"]',
+        b'{"kind": "train", "stage": "t", "step": 15}',
+        b"",
+    ]
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(lines))
+    with caplog.at_level(logging.WARNING, logger="prealign"):
+        Journal(tmp_path, "t", 15).close()
+    assert steps(tmp_path) == [("t", 5), ("t", 10), ("t", 15)]
+    assert (tmp_path / "metrics.broken.txt").read_bytes().splitlines() == [lines[1], lines[3]]
+    assert "metrics.jsonl:2 is no row of metrics" in caplog.text
+    assert "metrics.jsonl:4 is no row of metrics (it has no kind, stage and step)" in caplog.text
+    caplog.clear()
+    Journal(tmp_path, "t", 15).close()
+    assert not caplog.text
 
 
 def test_meter_goes_on_from_its_state_through_json() -> None:
@@ -50,8 +74,33 @@ def test_meter_goes_on_from_its_state_through_json() -> None:
 
 
 def test_trackers_get_flat_names() -> None:
-    assert flat({"loss": {"lm": 2, "alignment": 1.5}, "note": "x", "lr": 0.1}) == {
+    assert flat({"loss": {"lm": 2, "alignment": 1.5}, "note": "x", "lr": 0.1, "p_at_1": {"en--de": [0.5, 0.7]}}) == {
         "loss/lm": 2.0,
         "loss/alignment": 1.5,
         "lr": 0.1,
+        "p_at_1/en--de/0": 0.5,
+        "p_at_1/en--de/1": 0.7,
     }
+
+
+def test_a_gradient_norm_far_above_the_median_stands_out() -> None:
+    watch = NormWatch()
+    assert [watch.usual_beside(norm) for norm in [100.0] + [1.0, 2.0] * 10] == [None] * 21  # the start is steep
+    assert watch.usual_beside(9.9) is None
+    assert watch.usual_beside(80.0) == 2.0
+    watch = NormWatch(json.loads(json.dumps(list(watch.norms))))
+    assert watch.usual_beside(80.0) == 2.0
+    for _ in range(100):  # a new level becomes usual
+        watch.usual_beside(80.0)
+    assert watch.usual_beside(80.0) is None
+
+
+def test_speeds_are_of_the_row_and_leave_out_measuring_and_saving() -> None:
+    clock = Clock(seconds=100.0)
+    clock.add(1.5, 0.5, {"lm": 300.0, "alignment": 8.0}, flops=4e9)
+    clock.add(1.0, 1.5, {"lm": 300.0}, flops=4e9)
+    assert clock.take(peak_flops=10e9) == {
+        "seconds": 104.0, "tokens_per_s": 150.0, "alignment_per_s": 2.0, "waiting_share": 0.375, "mfu": 0.2,
+    }  # fmt: skip
+    clock.add(1.0, 1.5, {"lm": 70.0}, flops=0.0)
+    assert clock.take(None) == {"seconds": 105.0, "tokens_per_s": 70.0, "waiting_share": 0.0}

@@ -1,25 +1,32 @@
-"""What launchers say about the processes of a run."""
+"""Processes that do not meet."""
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
-from prealign.train.parallel import Launch, launch
+from prealign.errors import PrealignError
+from prealign.train.parallel import process_group
 
 TORCHRUN = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}
-SLURM = {"SLURM_NTASKS": "8", "SLURM_PROCID": "6", "SLURM_LOCALID": "2"}
-STEP = {"SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_TASKS_PER_NODE": "4(x2)"}
 
 
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({}, Launch(0, 1, 0, 1)),
-        (TORCHRUN, Launch(5, 8, 1, 4)),
-        ({**SLURM, **STEP}, Launch(6, 8, 2, 4)),
-        (SLURM, Launch(0, 1, 0, 1)),  # a batch script without srun: one process, though eight tasks were asked for
-        ({**SLURM, **STEP, **TORCHRUN}, Launch(5, 8, 1, 4)),  # torchrun inside srun
-    ],
-)
-def test_launch(environment: dict[str, str], expected: Launch) -> None:
-    assert launch(environment) == expected
+def test_a_rank_that_meets_nobody_says_where_it_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in {**TORCHRUN, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}.items():
+        monkeypatch.setenv(name, value)
+    message = rf"Rank 5 of 8 did not meet the others at tcp://127.0.0.1:{port} within 1 s"
+    with pytest.raises(PrealignError, match=message), process_group(timeout_s=1):
+        pass
+
+
+def test_without_an_address_nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+    for name in ("MASTER_ADDR", "SLURM_LAUNCH_NODE_IPADDR"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(PrealignError, match="MASTER_ADDR does not say where rank 0 is"), process_group():
+        pass
