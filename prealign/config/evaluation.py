@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pydantic import field_validator
+
 from prealign.config.fields import Count, InputPath, Settings
+
+OWN_TESTS = ("held_out", "trained")
 
 
 class RetrievalSet(Settings):
@@ -31,3 +37,21 @@ class EvalSettings(Settings):
     """Translated sentence pairs for sentence retrieval, per layer."""
     batch_size: Count = 16
     """Rows per forward pass; larger ones were slower on two CPU cores, a GPU likes 64 and more."""
+
+    @field_validator("gold_dictionaries", "sentences")
+    @classmethod
+    def _named_apart(cls, sets: Sequence[RetrievalSet]) -> Sequence[RetrievalSet]:
+        """Results are kept by language pair and name; the run's own tests have names as well."""
+        seen = set()
+        for item in sets:
+            if item.name in OWN_TESTS:
+                raise ValueError(
+                    f"{item.name} is the name of a test on the run's own dictionary; give the file at {item.path} "
+                    "another name"
+                )
+            if (item.name, item.source, item.target) in seen:
+                raise ValueError(
+                    f"two test sets from {item.source} to {item.target} are named {item.name}; name them apart"
+                )
+            seen.add((item.name, item.source, item.target))
+        return sets

@@ -14,6 +14,8 @@ PYTHON_DOCS = "python-docs"
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+"""Organisation and name of a model."""
 LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
 
@@ -35,7 +37,14 @@ def resolve(path: str, data: str | Path) -> Path:
     return place if place.is_absolute() else Path(data).expanduser() / place
 
 
+def _check_model(path: str, info: ValidationInfo) -> str:
+    """A model or tokenizer may also be named as on the Hugging Face hub; whether it is there, the loader finds out."""
+    return path if HUB_NAME.fullmatch(path) else _check_input(path, info)
+
+
 InputPath = Annotated[str, AfterValidator(_check_input)]
+ModelPath = Annotated[str, AfterValidator(_check_model)]
+"""A folder, or where there is none of that name, a name on the hub."""
 
 
 def check_code(code: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -55,5 +56,24 @@ class PretrainSettings(Settings):
     machine."""
     per_device_train_batch_size: Count = 16
     """Rows per forward pass on one device; the rest of the global batch is accumulated."""
+    sampling_alpha: Share | None = None
+    """Languages are read in proportion to their tokens to this power (XLM-R: 0.3; 1: as they are, 0: all alike); none:
+    in proportion to `share`. Counts in stage 1's running text as well."""
+    document_masking: bool = False
+    """Documents in one row do not see each other: attention and positions begin anew at every end-of-document token.
+    Counts in stage 1's running text as well."""
+    skip_steps: list[tuple[Count, Count]] = []
+    """First and last step of stretches whose data is passed over, [[4901, 5100]]: these steps and all later ones read
+    what comes after. An interrupted training takes new stretches that begin after the step it has reached."""
     switching: SwitchingSettings = SwitchingSettings()
     optimizer: OptimizerSettings = OptimizerSettings(learning_rate=3e-4)
+
+    @field_validator("skip_steps")
+    @classmethod
+    def _stretches(cls, value: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        value = sorted(value)
+        if faulty := [[first, last] for first, last in value if last < first]:
+            raise ValueError(f"{faulty[0]} ends before it begins; a stretch is [first step, last step]")
+        if touching := [[*a, *b] for a, b in pairwise(value) if b[0] <= a[1]]:
+            raise ValueError("[{}, {}] and [{}, {}] overlap; name every step once".format(*touching[0]))
+        return value

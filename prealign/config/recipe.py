@@ -17,7 +17,8 @@ import yaml
 from pydantic import BaseModel, ValidationError, model_validator
 
 from prealign import files
-from prealign.config.settings import ARMS, Recipe
+from prealign.config.arms import FOUR_ARMS
+from prealign.config.settings import Recipe
 from prealign.errors import PrealignError
 
 Place = tuple[str | int, ...]
@@ -54,7 +55,7 @@ def spell_out(flags: Sequence[str]) -> list[str]:
     if "--arms" in result:
         place = result.index("--arms") + 1
         if result[place : place + 1] == ["all"]:
-            result[place : place + 1] = ARMS
+            result[place : place + 1] = FOUR_ARMS
     return result
 
 

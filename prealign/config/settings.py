@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from prealign.config.arms import FOUR_ARMS, PLANS, Arm
 from prealign.config.dictionary import DictionarySettings
 from prealign.config.engine import EngineSettings
 from prealign.config.evaluation import EvalSettings
-from prealign.config.fields import Count, InputPath, Positive, Settings, Share, check_code, resolve
+from prealign.config.fields import HUB_NAME, Count, InputPath, ModelPath, Positive, Settings, Share, check_code, resolve
 from prealign.config.init import InitSettings, ModelSettings
 from prealign.config.pretrain import PretrainSettings
 
@@ -24,8 +25,12 @@ class Language(Settings):
     """One language and its running text."""
 
     text: list[InputPath] = []
-    """Files of running text: .txt (one document per line) or .jsonl (a "text" field), also .gz .xz .bz2 .zst;
-    `python-docs` is the documentation of the running Python."""
+    """Running text: files .txt and .jsonl (also with .gz .xz .bz2 .zst after it), .parquet, and folders that the
+    `datasets` library saved (docs/data.md); `python-docs` is the documentation of the running Python."""
+    documents: Literal["line", "blank_line"] = "line"
+    """What ends a document in .txt files: the end of the line, or a blank line."""
+    text_field: str = "text"
+    """Field or column of the text in the other kinds of file."""
     share: Positive = 1.0
     """Share of the pretraining tokens that come from this language, relative to the other languages' shares."""
     max_bytes: Count | None = None
@@ -40,7 +45,7 @@ class Language(Settings):
 class TokenizerSettings(Settings):
     """The tokenizer that all languages share."""
 
-    path: InputPath | None = None
+    path: ModelPath | None = None
     """An existing Hugging Face tokenizer folder (or hub name); none: train one with SentencePiece."""
     model: Literal["unigram", "bpe"] = "unigram"
     """SentencePiece model type."""
@@ -48,6 +53,21 @@ class TokenizerSettings(Settings):
     """Number of pieces trained, bytes and special tokens included; a cloned language doubles the pieces afterwards."""
     max_sentences: Count = 1_000_000
     """Train on a deterministic sample of at most this many documents, drawn evenly from all languages."""
+    extend_to: Count | None = None
+    """Give the tokenizer of `path` pieces for the languages `extend_for`, up to this many ids in all; none: take it as
+    it is (docs/models.md)."""
+    extend_for: list[str] = []
+    """Languages of the recipe that the tokenizer of `path` was not made for; the others keep their pieces."""
+
+    @model_validator(mode="after")
+    def _extends_something(self) -> Self:
+        if self.extend_to is not None and not (self.path and self.extend_for):
+            raise ValueError(
+                "extend_to needs path, the tokenizer to extend, and extend_for, the languages to extend it for"
+            )
+        if self.extend_for and self.extend_to is None:
+            raise ValueError("extend_for needs extend_to, the number of ids that the tokenizer should have")
+        return self
 
 
 class StoreSettings(Settings):
@@ -57,6 +77,8 @@ class StoreSettings(Settings):
     """Share of the documents held out for validation, chosen by document hash."""
     deduplicate: bool = True
     """Drop documents whose text (white space folded) was seen before."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that tokenise; 0: one for each core. The store is the same with any number."""
 
 
 class ReportSettings(Settings):
@@ -64,10 +86,6 @@ class ReportSettings(Settings):
 
     title: str = "What did alignment buy?"
     """Heading of the page."""
-
-
-Arm = Literal["joint", "prealign", "init_only", "switching_only"]
-ARMS: tuple[Arm, ...] = ("joint", "prealign", "init_only", "switching_only")
 
 
 class Recipe(Settings):
@@ -81,8 +99,9 @@ class Recipe(Settings):
     seed: int = Field(default=1, ge=0)
     """Key of every random draw."""
     arms: list[Arm] = Field(default=["joint", "prealign"], min_length=1)
-    """What is compared: joint (no alignment), prealign (init and switching), init_only, switching_only; `--arms
-    all` takes all."""
+    """What is compared: joint (no alignment), prealign (init and switching), init_only, switching_only (`--arms all`
+    takes these four); during and after (words are aligned while or after the text is learnt, where init_only aligns
+    them before), both_sides (prealign, but switched words are predicted as well)."""
     languages: dict[str, Language]
     """The languages by BCP 47 code."""
     dictionary: DictionarySettings = DictionarySettings()
@@ -98,7 +117,7 @@ class Recipe(Settings):
     @field_validator("arms", mode="before")
     @classmethod
     def _all_arms(cls, value: Any) -> Any:
-        return list(ARMS) if value in ("all", ["all"]) else value
+        return list(FOUR_ARMS) if value in ("all", ["all"]) else value
 
     @field_validator("languages")
     @classmethod
@@ -124,6 +143,8 @@ class Recipe(Settings):
                 raise ValueError(f"dictionary pair {pair.source}-{pair.target} needs `parallel` text or a `path`")
         if len({(pair.source, pair.target) for pair in self.dictionary.pairs}) < len(self.dictionary.pairs):
             raise ValueError("a dictionary pair is named twice")
+        if unknown := set(self.tokenizer.extend_for) - set(self.languages):
+            raise ValueError(f"tokenizer.extend_for: {', '.join(sorted(unknown))} is not among the languages")
         targets = {pair.target for pair in self.dictionary.pairs}
         if unknown := set(self.pretrain.switching.language_ratios) - targets:
             raise ValueError(
@@ -134,7 +155,53 @@ class Recipe(Settings):
             raise ValueError(
                 f"pretrain.global_batch_rows ({rows}) must be a multiple of per_device_train_batch_size ({per_device})"
             )
+        for name, stage in (("init", self.init), ("pretrain", self.pretrain)):
+            warmup = stage.optimizer.warmup_steps
+            if 1 <= warmup >= stage.max_steps > 0:
+                raise ValueError(
+                    f"{name}.optimizer.warmup_steps ({warmup:g}) leaves nothing of {name}.max_steps "
+                    f"({stage.max_steps:,}); take fewer, or a share below 1"
+                )
+        given = [f"languages.{code}.share" for code, language in self.languages.items() if language.share != 1.0]
+        if self.pretrain.sampling_alpha is not None and given:
+            raise ValueError(
+                f"pretrain.sampling_alpha computes the languages' shares from their sizes; remove it, or {given[0]}"
+            )
+        self._check_alignment()
+        self._check_kind()
         return self
+
+    def _check_alignment(self) -> None:
+        """What stage 1 asks of the other sections."""
+        init = self.init
+        init.check_loss()
+        if unknown := set(init.guard) - set(self.languages):
+            raise ValueError(f"init.guard: {', '.join(sorted(unknown))} is not among the languages")
+        if init.stop_at is not None and not (self.eval.word_retrieval and self.dictionary.held_out_share):
+            raise ValueError(
+                "init.stop_at is a P@1 of held-out words, so it needs eval.word_retrieval and a "
+                "dictionary.held_out_share above 0"
+            )
+        timed = [arm for arm in self.arms if PLANS[arm].alignment != "none"]
+        if timed and init.max_steps > self.pretrain.max_steps:
+            raise ValueError(
+                f"arm {timed[0]} brings the {init.max_steps:,} batches of words of init.max_steps in pretraining, one "
+                f"a step, but pretrain.max_steps is {self.pretrain.max_steps:,}"
+            )
+        if init.reads_sentences and not (
+            self.dictionary.keep_links and any(pair.path is None for pair in self.dictionary.pairs)
+        ):
+            raise ValueError(
+                "init.context_sentences_per_step reads linked sentence pairs, so it needs a dictionary.keep_links "
+                "above 0 and a dictionary pair that is made from text (one with a `path` has no sentences)"
+            )
+        if init.lm_on == "words" and init.lm_weight and not self.dictionary.pairs:
+            raise ValueError("init.lm_on is words, but the recipe names no dictionary pairs")
+
+    def _check_kind(self) -> None:
+        """What a masked language model cannot do."""
+        if self.model.kind == "masked_lm" and self.init.lm_on == "words" and self.init.lm_weight:
+            raise ValueError("init.lm_on is words, but a word alone gives a masked LM nothing to guess from")
 
     @property
     def has_text(self) -> bool:
@@ -144,3 +211,8 @@ class Recipe(Settings):
     def input(self, path: str) -> Path:
         """Where a corpus path of this recipe lies."""
         return resolve(path, self.data)
+
+    def model_place(self, path: str) -> str:
+        """Where a model or tokenizer of this recipe is: a folder; or, if there is none, its name on the hub."""
+        folder = self.input(path)
+        return path if HUB_NAME.fullmatch(path) and not folder.exists() else str(folder)

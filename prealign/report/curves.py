@@ -3,7 +3,7 @@
 Rows are taken as they come: a run may have been stopped, or measure less than others. What is not there is not drawn.
 
 A measurement row is {"kind": "eval", "stage": "init" | "pretrain", "step", "lm_tokens", "bits_per_byte": {language:
-value}, "word_retrieval": {pair: {test: [P@1 per layer]}}}; with one pair the level of the pair may be missing.
+value}, "word_retrieval": {pair: {test: [P@1 per layer]}}}; "lm_tokens" counts on from stage 1 to stage 2.
 """
 
 from __future__ import annotations
@@ -12,19 +12,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prealign.evaluation.table import pair_name
+from prealign.evaluation.table import pair_name, tokens
 from prealign.report.figures import Chart, Series
+from prealign.report.heatmap import HeatMap, some
 
 Row = Mapping[str, Any]
-ARM_STYLES = {"joint": 0, "prealign": 1, "init_only": 2, "switching_only": 3}
+ARM_STYLES = {
+    "joint": 0,
+    "prealign": 1,
+    "init_only": 2,
+    "switching_only": 3,
+    "during": 4,
+    "after": 5,
+    "both_sides": 9,
+}
 """Known arms keep their colour on every page; other names share the two numbers that are left."""
+OTHER_STYLES = (10, 11)
+MOST_COLUMNS = 60
+"""Measurements in a heat map; of more, some are shown, evenly spread."""
 MOMENT_STYLES = {"at the start": 6, "after stage 1": 7, "at the end": 8}
 
 
 def arm_style(arm: str, arms: Sequence[str]) -> int:
     """Number of an arm's colour and dash."""
     others = [name for name in arms if name not in ARM_STYLES]
-    return ARM_STYLES[arm] if arm in ARM_STYLES else 4 + others.index(arm) % 2
+    return ARM_STYLES[arm] if arm in ARM_STYLES else OTHER_STYLES[others.index(arm) % 2]
 
 
 def arm_name(arm: str) -> str:
@@ -33,24 +45,13 @@ def arm_name(arm: str) -> str:
 
 
 def eval_rows(rows: Sequence[Row]) -> list[Row]:
-    """The measurements of one arm in order, `lm_tokens` counted over both stages.
-
-    Where `pretrain` counts its tokens from zero, those of `init` are added.
-    """
-    ends = [row["lm_tokens"] for row in rows if row.get("stage") == "init" and "lm_tokens" in row]
-    init_end = max(ends, default=0)
-    starts = [row["lm_tokens"] for row in rows if row.get("stage") == "pretrain" and "lm_tokens" in row]
-    offset = init_end if min(starts, default=0) < init_end else 0
-    found = [row for row in rows if row.get("kind") == "eval" and "lm_tokens" in row]
-    return [{**row, "lm_tokens": row["lm_tokens"] + (offset if row.get("stage") == "pretrain" else 0)} for row in found]
+    """The measurements of one arm in order."""
+    return [row for row in rows if row.get("kind") == "eval" and "lm_tokens" in row]
 
 
-def retrieval_of(row: Row) -> dict[str, dict[str, list[float]]]:
+def retrieval_of(row: Row) -> Mapping[str, Mapping[str, list[float]]]:
     """Word retrieval of a row as pair -> test -> P@1 per layer."""
-    found = dict(row.get("word_retrieval") or {})
-    flat = {name: values for name, values in found.items() if isinstance(values, list)}
-    nested = {pair: dict(tests) for pair, tests in found.items() if isinstance(tests, Mapping)}
-    return nested | ({"": flat} if flat else {})
+    return row.get("word_retrieval") or {}
 
 
 def bits_charts(metrics: Mapping[str, Sequence[Row]]) -> list[Chart]:
@@ -76,21 +77,62 @@ def bits_charts(metrics: Mapping[str, Sequence[Row]]) -> list[Chart]:
 
 def retrieval_course_charts(metrics: Mapping[str, Sequence[Row]], arms: Mapping[str, Mapping[str, Any]]) -> list[Chart]:
     """P@1 of held-out words over LM tokens (mean over layers), a chart per language pair, a line per arm."""
+    charts = _course_charts(metrics, "word_retrieval", "P@1, mean over layers", "percent")
+    return [replace(chart, level=_chance(arms, pair)) for pair, chart in charts.items()]
+
+
+def cosine_charts(metrics: Mapping[str, Sequence[Row]]) -> list[Chart]:
+    """Mean cosine between all held-out words over LM tokens (mean over layers): near 1 they have become one."""
+    return list(_course_charts(metrics, "word_cosine", "mean cosine, mean over layers", "number").values())
+
+
+def _course_charts(metrics: Mapping[str, Sequence[Row]], measure: str, y_label: str, kind: str) -> dict[str, Chart]:
+    """Language pair -> chart of a measure of the held-out words over LM tokens, a line per arm."""
     rows = {arm: eval_rows(found) for arm, found in metrics.items()}
     pairs = dict.fromkeys(
-        pair for found in rows.values() for row in found for pair, t in retrieval_of(row).items() if "held_out" in t
+        pair
+        for found in rows.values()
+        for row in found
+        for pair, tests in (row.get(measure) or {}).items()
+        if "held_out" in tests
     )
-    charts = []
+    charts = {}
     for pair in pairs:
         series = []
         for arm, found in rows.items():
-            measured = [(row["lm_tokens"], retrieval_of(row).get(pair, {}).get("held_out")) for row in found]
+            measured = [(row["lm_tokens"], (row.get(measure) or {}).get(pair, {}).get("held_out")) for row in found]
             points = [(place, sum(layers) / len(layers)) for place, layers in measured if layers]
             series.append(Series(arm_name(arm), points, arm_style(arm, list(metrics))))
-        title, level, border = pair_name(pair) or "held-out words", _chance(arms, pair), _end_of_init(rows)
-        y_label = "P@1, mean over layers"
-        charts.append(Chart(title, "LM tokens", y_label, series, "percent", x_tokens=True, level=level, border=border))
+        border = _end_of_init(rows)
+        charts[pair] = Chart(pair_name(pair), "LM tokens", y_label, series, kind, x_tokens=True, border=border)
     return charts
+
+
+def heat_maps(metrics: Mapping[str, Sequence[Row]], test: str = "held_out") -> list[HeatMap]:
+    """P@1 by layer and measurement, a map per language pair and arm, all with one scale of colours."""
+    maps = []
+    for arm, rows in metrics.items():
+        measured = eval_rows(rows)
+        for pair in dict.fromkeys(pair for row in measured for pair in retrieval_of(row)):
+            found = [(row, retrieval_of(row).get(pair, {}).get(test)) for row in measured]
+            columns = [(row, layers) for row, layers in found if layers]
+            columns = [columns[place] for place in some(len(columns), MOST_COLUMNS)]
+            if len(columns) < 2:
+                continue
+            of_init = sum(row.get("stage") == "init" for row, _ in columns)
+            last = len(columns[0][1]) - 1
+            heat = HeatMap(
+                title=f"{arm_name(arm)}, {pair_name(pair)}",
+                x_label="LM tokens at each measurement",
+                y_label="P@1 by layer",
+                columns=[tokens(row["lm_tokens"]) for row, _ in columns],
+                rows=["in", *map(str, range(1, last)), "out"],
+                values=[[layers[layer] for _, layers in columns] for layer in range(last + 1)],
+                border=("end of stage 1", of_init) if 0 < of_init < len(columns) else None,
+            )
+            maps.append(heat)
+    top = max((value for heat in maps for values in heat.values for value in values), default=0.0) or 1.0
+    return [replace(heat, top=top) for heat in maps]
 
 
 def layer_charts(metrics: Mapping[str, Sequence[Row]], arms: Mapping[str, Mapping[str, Any]], test: str) -> list[Chart]:
@@ -100,9 +142,7 @@ def layer_charts(metrics: Mapping[str, Sequence[Row]], arms: Mapping[str, Mappin
         for arm, result in arms.items():
             moments: dict[str, list[float]] = {}
             for row in eval_rows(metrics.get(arm, [])):
-                layers = next(
-                    (t[test] for name, t in retrieval_of(row).items() if name in (pair, "") and test in t), None
-                )
+                layers = retrieval_of(row).get(pair, {}).get(test)
                 if layers and row.get("stage") == "init":
                     moments["at the start" if row.get("step") == 0 else "after stage 1"] = layers
             final = result.get("word_retrieval", {}).get(pair, {}).get(test)
@@ -139,7 +179,7 @@ def _end_of_init(rows: Mapping[str, Sequence[Row]]) -> tuple[str, float] | None:
 def _chance(arms: Mapping[str, Mapping[str, Any]], pair: str, test: str = "held_out") -> tuple[str, float] | None:
     for arm in arms.values():
         for name, tests in (arm.get("word_retrieval") or {}).items():
-            if name == pair or not pair:
+            if name == pair:
                 chance = tests.get(test, {}).get("summary", {}).get("chance")
                 return None if chance is None else ("chance", chance)
     return None

@@ -15,7 +15,7 @@ from html import escape
 
 from prealign.evaluation.table import tokens
 
-DASHES = ("7 4", "", "2 4", "9 3 2 3", "4 2", "1 3", "2 4", "7 4", "")
+DASHES = ("7 4", "", "2 4", "9 3 2 3", "4 2", "1 3", "2 4", "7 4", "", "12 3", "5 2 1 2", "3 3")
 """Dash of each style; styles 6 to 8 are one hue getting stronger, for moments of one run."""
 SIZE = 1000.0
 """Side of the SVG's own square coordinates, which are stretched to the plot."""

@@ -19,6 +19,7 @@ from prealign.evaluation.table import comparison_table
 from prealign.report import curves, png, tables
 from prealign.report.answer import QUESTION, answer
 from prealign.report.figures import chart_html, legend_html
+from prealign.report.heatmap import heat_html, percent, scale_html
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ def write_report(
             for group in groups:
                 for number, chart in enumerate(group["charts"], start=1):
                     png.write_png(chart, temporary / f"{group['name']}-{number}.png")
+                for number, heat in enumerate(group["maps"], start=1):
+                    png.write_heat_png(heat, temporary / f"{group['name']}-{number}.png")
     else:
         log.info("no PNG figures: matplotlib is not installed (pip install 'prealign[report]')")
     files.write_text(folder / "report.md", render("page.md.j2", content))
@@ -89,12 +92,14 @@ def render(template: str, content: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    text: str = environment.get_template(template).render(content, chart_html=chart_html, legend_html=legend_html)
+    drawing = {"chart_html": chart_html, "legend_html": legend_html, "heat_html": heat_html, "scale_html": scale_html}
+    drawing |= {"percent": percent}
+    text: str = environment.get_template(template).render(content, **drawing)
     return text
 
 
 def figure_groups(metrics: Mapping[str, tables.Rows], arms: tables.Arms) -> list[dict[str, Any]]:
-    """Charts that belong together, with heading, explanation and the lines of their common legend.
+    """Charts or heat maps that belong together, with heading, explanation and their common legend.
 
     Charts and groups without data are left out.
     """
@@ -118,6 +123,12 @@ def figure_groups(metrics: Mapping[str, tables.Rows], arms: tables.Arms) -> list
             curves.layer_charts(metrics, arms, "held_out"),
         ),
         (
+            "cosine",
+            "Are words still different?",
+            "Mean cosine between all held-out words of a pair, translations or not: near 1 all words have become one.",
+            curves.cosine_charts(metrics),
+        ),
+        (
             "sentences",
             "Sentences: MEXA by layer",
             "Share of sentence pairs that are each other's nearest, mean pooling. Layer “in” is the input embeddings.",
@@ -129,5 +140,20 @@ def figure_groups(metrics: Mapping[str, tables.Rows], arms: tables.Arms) -> list
         drawn = [chart for chart in charts if not chart.is_empty()]
         if drawn:
             lines = [series for chart in drawn for series in chart.series if series.points]
-            groups.append({"name": name, "heading": heading, "text": text, "charts": drawn, "series": lines})
+            group = {"name": name, "heading": heading, "text": text, "charts": drawn, "series": lines, "maps": []}
+            groups.append(group)
+    if maps := curves.heat_maps(metrics):
+        heat = {
+            "name": "retrieval-heat",
+            "heading": "Retrieval of held-out words by layer and time",
+            "text": "P@1, mean of both directions. A column is a measurement, a row a layer, from the input embeddings "
+            "at the bottom to the output rows at the top.",
+            "charts": [],
+            "series": [],
+            "maps": maps,
+        }
+        after = next(
+            (place for place, group in enumerate(groups, 1) if group["name"] == "retrieval-layers"), len(groups)
+        )
+        groups.insert(after, heat)
     return groups

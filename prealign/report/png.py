@@ -6,14 +6,52 @@ import importlib.util
 from pathlib import Path
 
 from prealign.report.figures import DASHES, Chart
+from prealign.report.heatmap import MOST_LABELS, HeatMap, percent, some
 
-COLOURS = ("#5b5b66", "#0060a8", "#c2500a", "#00805c", "#a23b8f", "#8a6d00", "#9aa7b8", "#5c7ea6", "#123f73")
+COLOURS = (
+    "#5b5b66",
+    "#0060a8",
+    "#c2500a",
+    "#00805c",
+    "#a23b8f",
+    "#8a6d00",
+    "#9aa7b8",
+    "#5c7ea6",
+    "#123f73",
+    "#b3262e",
+    "#4f6d1f",
+    "#6b4fc0",
+)
 """The light colours of the page's style sheet, in the same order."""
 
 
 def available() -> bool:
     """Whether matplotlib is installed; it is not imported here."""
     return importlib.util.find_spec("matplotlib") is not None
+
+
+def write_heat_png(heat: HeatMap, path: Path) -> None:
+    """Draw one heat map, 12 by 8 cm at 200 dots per inch."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.8, 3.2), dpi=200, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    colours = LinearSegmentedColormap.from_list("page", ["#ffffff", COLOURS[1]])
+    drawn = axes.imshow(heat.values, origin="lower", aspect="auto", cmap=colours, vmin=0.0, vmax=heat.top)
+    if heat.border is not None:
+        axes.axvline(heat.border[1] - 0.5, color="#999999", linewidth=0.8, linestyle=":")
+    columns, rows = some(len(heat.columns), MOST_LABELS), some(len(heat.rows), 2 * MOST_LABELS)
+    axes.set_xticks(list(columns), [heat.columns[place] for place in columns])
+    axes.set_yticks(list(rows), [heat.rows[place] for place in rows])
+    axes.set_title(heat.title, fontsize=9, loc="left")
+    axes.set_xlabel(heat.x_label, fontsize=8)
+    axes.set_ylabel("layer", fontsize=8)
+    axes.tick_params(labelsize=7)
+    figure.colorbar(drawn, format=lambda value, _: percent(value)).ax.tick_params(labelsize=7)
+    figure.savefig(path)
 
 
 def write_png(chart: Chart, path: Path) -> None:

@@ -35,6 +35,9 @@ def measures(arms: Arms) -> list[dict[str, Any]]:
         start = _get(arms.get(BASELINE, {}), "bits_per_byte", code, "value")
         cells = [(number(value, 3), _difference(start, value)) for value in values]
         rows.append({"name": "bits/byte", "detail": code, "cells": cells})
+    for code in _keys(arms, "masked_lm_loss"):
+        cells = [(number(_get(arm, "masked_lm_loss", code, "value"), 3), "") for arm in arms.values()]
+        rows.append({"name": "masked LM loss", "detail": code, "cells": cells})
     for pair in _keys(arms, "word_retrieval"):
         for test in dict.fromkeys(test for arm in arms.values() for test in _get(arm, "word_retrieval", pair) or {}):
             found = [_get(arm, "word_retrieval", pair, test, "summary") for arm in arms.values()]

@@ -28,12 +28,13 @@ BASE = (
     "rjieba",
     "zstandard",
     "jinja2",
+    "duckdb",
 )
 """As in pyproject.toml; written down here because a checkout that is not installed has no metadata to ask."""
 EXTRAS = {
     "neural": ("simalign",),
     "thot": ("sil-thot",),
-    "parquet": ("duckdb",),
+    "datasets": ("datasets",),
     "report": ("matplotlib",),
     "eval": ("lm-eval", "scikit-learn"),
     "track": ("tensorboard", "wandb"),

@@ -7,13 +7,14 @@ from pathlib import Path
 from prealign.config.fields import PYTHON_DOCS
 from prealign.config.settings import Recipe
 from prealign.corpora.estimate import extent
+from prealign.corpora.store_writer import has_progress
 from prealign.errors import PrealignError
 from prealign.stages.layout import Layout
 from prealign.stages.stage import Stage
 
 COMMAND_STAGES = {
     "build-dict": ("dictionary",),
-    "prepare": ("store",),
+    "prepare": ("store", "pairs"),
     "preview": ("dictionary", "tokenizer", "store"),
 }
 """Stages of the commands that are not called like their one stage; `run` has all of them."""
@@ -45,11 +46,14 @@ def describe(recipe: Recipe, command: str) -> str:
         lines.append(f"  {layout.folder / 'report.html'}")
     if only is None or {"init", "pretrain"} & set(only):
         block = recipe.pretrain.block_size
-        init = recipe.init.max_steps * recipe.init.lm_rows_per_step * block if recipe.init.lm_weight else 0
+        init = recipe.init.max_steps * recipe.init.lm_rows_per_step * block
+        text = f"{init:,} tokens of running text each"
+        if not recipe.init.lm_weight or recipe.init.lm_on == "words":
+            text = "no running text"
         pretrain = recipe.pretrain.max_steps * recipe.pretrain.global_batch_rows * block
         lines.append("trains")
         starts, steps = len(layout.init_kinds), recipe.init.max_steps
-        lines.append(f"  init      {starts} x {steps:,} steps, {init:,} tokens of running text each")
+        lines.append(f"  init      {starts} x {steps:,} steps, {text}")
         lines.append(f"  pretrain  {len(recipe.arms)} x {recipe.pretrain.max_steps:,} steps, {pretrain:,} tokens each")
     return "\n".join(lines)
 
@@ -58,7 +62,8 @@ def _size(recipe: Recipe, path: str) -> str:
     if path == PYTHON_DOCS:
         return "the documentation of the running Python"
     place: Path = recipe.input(path)
-    return f"{place} ({place.stat().st_size / 1e6:,.1f} MB)"
+    n_bytes = sum(file.stat().st_size for file in ([place] if place.is_file() else place.rglob("*")))
+    return f"{place} ({n_bytes / 1e6:,.1f} MB)"
 
 
 def _state(stage: Stage) -> str:
@@ -67,6 +72,6 @@ def _state(stage: Stage) -> str:
             return "is there and would be reused"
     except PrealignError as error:
         return f"REFUSED: {error}"
-    return (
-        "would go on from its last checkpoint" if (stage.working_folder / "checkpoints").is_dir() else "would be made"
-    )
+    if (stage.working_folder / "checkpoints").is_dir():
+        return "would go on from its last checkpoint"
+    return "would go on where it was interrupted" if has_progress(stage.working_folder) else "would be made"

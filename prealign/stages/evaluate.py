@@ -12,6 +12,7 @@ from prealign.dictionary.dictionary import Dictionary
 from prealign.dictionary.quality import against_gold
 from prealign.evaluation.harness import evaluate_model
 from prealign.evaluation.table import comparison_table, wants_colour
+from prealign.stages.pretrain import reads_text
 from prealign.stages.stage import versions
 from prealign.stages.training import MODEL, Materials
 
@@ -37,8 +38,9 @@ def _evaluate(materials: Materials, folder: Path) -> dict[str, Any]:
         pretrain, init = layout.pretrain(arm), layout.init(layout.init_kind(arm))
         done, start = pretrain.manifest(), init.manifest()
         block = recipe.pretrain.block_size
+        text_of_init = start["summary"]["steps"] * recipe.init.lm_rows_per_step * block
         read = {
-            "init": start["summary"]["steps"] * recipe.init.lm_rows_per_step * block if recipe.init.lm_weight else 0,
+            "init": text_of_init if reads_text(recipe) else start["summary"]["lm_tokens"],
             "pretrain": done["summary"]["steps"] * recipe.pretrain.global_batch_rows * block,
         }
         arms[arm] = {

@@ -5,6 +5,7 @@ runs/quickstart/
   dictionary/en--en-x-clone/       entries.tsv, card.json
   tokenizer/                       a Hugging Face tokenizer
   store/                           token shards
+  pairs/                           sentence pairs with linked words, if init.context_sentences_per_step asks for them
   init/aligned/  init/control/     start of the arms: with the alignment loss, or the same running text without it
   pretrain/joint/  pretrain/prealign/ ...
   eval/results.json
@@ -19,15 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from prealign import files
+from prealign.config.arms import PLANS, Arm
 from prealign.config.dictionary import DictionaryPair
 from prealign.config.fields import PYTHON_DOCS
-from prealign.config.settings import Arm, Recipe
+from prealign.config.settings import Recipe
 from prealign.corpora.sentence_pairs import Corpus, corpora
 from prealign.stages.stage import Stage, options_of
 
-ALIGNED_ARMS: tuple[Arm, ...] = ("prealign", "init_only")
-SWITCHING_ARMS: tuple[Arm, ...] = ("prealign", "switching_only")
 INIT_KINDS = ("aligned", "control")
+ORDER = ("words_per_step", "frequency_exponent")
+"""Settings of `init` that decide which words a step brings."""
+NO_ALIGNMENT = ("lm_weight", "lm_on", "lm_rows_per_step", "max_steps", "optimizer", "guard", "stop_at")
+"""Settings of `init` that are not about the alignment of words; all others are, new ones included."""
 
 
 class Layout:
@@ -66,23 +70,36 @@ class Layout:
     def tokenizer(self) -> Stage:
         settings = self.recipe.tokenizer
         options = options_of(settings, "tokenizer") | {"seed": self.recipe.seed} | self._all_text_options()
+        if self.recipe.model.kind == "masked_lm":
+            options["mask token"] = True
         inputs = self._all_text_inputs()
         if settings.path is not None:
-            inputs = {settings.path: _content(self.recipe.input(settings.path))}
+            inputs = {settings.path: self._content_of_model(settings.path)}
+            if settings.extend_to is not None:
+                inputs |= self._all_text_inputs()
         return Stage("tokenizer", self.folder / "tokenizer", options, inputs)
 
     @cached_property
     def store(self) -> Stage:
-        options = options_of(self.recipe.store, "store") | {"seed": self.recipe.seed} | self._all_text_options()
+        options = options_of(self.recipe.store, "store", "workers") | self._all_text_options()
         inputs = self._all_text_inputs() | {"tokenizer": self.tokenizer.fingerprint}
         return Stage("store", self.folder / "store", options, inputs)
+
+    @cached_property
+    def pairs(self) -> Stage:
+        """Linked sentence pairs as token ids, for words in context."""
+        inputs = {"tokenizer": self.tokenizer.fingerprint} | self._dictionary_inputs()
+        return Stage("pairs", self.folder / "pairs", {}, inputs)
 
     def init(self, kind: str) -> Stage:
         """`aligned`: stage 1 of the method. `control`: the same running text in the same order without the
         alignment loss."""
         recipe = self.recipe
-        alignment_only = ("words_per_step", "temperature", "layers", "positives", "alignment_weight", "collapse_weight")
-        leave_out = alignment_only if kind == "control" else ()
+        aligned = kind == "aligned"
+        on_words = recipe.init.lm_on == "words" and recipe.init.lm_weight > 0
+        leave_out = ["guard"]  # a stage that was not stopped by it is what it would have been without it
+        if not aligned:
+            leave_out += [name for name in self._alignment_settings if not (on_words and name in ORDER)]
         options = (
             options_of(recipe.model, "model")
             | options_of(recipe.init, "init", *leave_out)
@@ -93,26 +110,36 @@ class Layout:
         inputs = {"store": self.store.fingerprint}
         for path in (recipe.model.config, recipe.model.checkpoint):
             if path is not None:
-                inputs[path] = _content(recipe.input(path))
-        if kind == "aligned":
+                inputs[path] = self._content_of_model(path)
+        if aligned or on_words:
             options["dictionary.held_out_share"] = recipe.dictionary.held_out_share
             inputs |= self._dictionary_inputs()
+        if aligned:
+            inputs |= self._pairs_input()
+        if recipe.init.stop_at is not None:  # then the measurements decide where the stage ends
+            options |= {"engine.eval_steps": recipe.engine.eval_steps, "eval.max_words": recipe.eval.max_words}
+            if not aligned:
+                inputs["init, aligned"] = self.init("aligned").fingerprint
         return Stage("init", self.folder / "init" / kind, options, inputs)
 
     def pretrain(self, arm: Arm) -> Stage:
-        recipe = self.recipe
-        switching = arm in SWITCHING_ARMS
-        leave_out = () if switching else ("switching",)
+        recipe, plan = self.recipe, PLANS[arm]
+        leave_out = {"none": ["switching"], "as set": [], "both": ["switching.labels"]}[plan.switching]
         options = (
             options_of(recipe.pretrain, "pretrain", *leave_out)
             | {"engine.precision": recipe.engine.precision, "seed": recipe.seed}
             | self._shares()
         )
-        inputs = {"store": self.store.fingerprint, "init": self.init(self.init_kind(arm)).fingerprint}
-        if switching:
+        inputs = {"store": self.store.fingerprint, "init": self.init(plan.start).fingerprint}
+        if plan.switching == "both":
+            options["pretrain.switching.labels"] = "both"
+        if plan.alignment != "none":
+            options |= options_of(recipe.init, "init", *NO_ALIGNMENT) | {"words aligned": plan.alignment}
+            inputs |= self._pairs_input()
+        if plan.switching != "none" or plan.alignment != "none":
             options["dictionary.held_out_share"] = recipe.dictionary.held_out_share
             inputs |= self._dictionary_inputs()
-        return Stage("pretrain", self.folder / "pretrain" / arm, options, inputs)
+        return Stage("pretrain", self.folder / "pretrain" / arm, options, inputs, amendable=("pretrain.skip_steps",))
 
     @cached_property
     def eval(self) -> Stage:
@@ -125,13 +152,24 @@ class Layout:
 
     @staticmethod
     def init_kind(arm: Arm) -> str:
-        return "aligned" if arm in ALIGNED_ARMS else "control"
+        return PLANS[arm].start
 
     @property
     def init_kinds(self) -> list[str]:
-        """The starts that the recipe's arms need."""
+        """The starts that the recipe's arms need; a control that stops with the aligned start needs that one first."""
         needed = {self.init_kind(arm) for arm in self.recipe.arms}
+        if self.recipe.init.stop_at is not None:
+            needed.add("aligned")
         return [kind for kind in INIT_KINDS if kind in needed]
+
+    @property
+    def _alignment_settings(self) -> list[str]:
+        return [name for name in type(self.recipe.init).model_fields if name not in NO_ALIGNMENT]
+
+    def _content_of_model(self, path: str) -> str:
+        """Fingerprint of a model's or tokenizer's folder; a name on the hub stands for itself."""
+        place = Path(self.recipe.model_place(path))
+        return _content(place) if place.exists() else path
 
     def stages(self) -> list[Stage]:
         """Every stage that the recipe asks for, in order."""
@@ -139,6 +177,7 @@ class Layout:
             *map(self.dictionary, self.recipe.dictionary.pairs),
             self.tokenizer,
             self.store,
+            *([self.pairs] if self.recipe.init.reads_sentences else []),
             *map(self.init, self.init_kinds),
             *map(self.pretrain, self.recipe.arms),
             self.eval,
@@ -150,6 +189,7 @@ class Layout:
             "dictionary": [self.folder / "dictionary"],
             "tokenizer": [self.tokenizer.folder],
             "store": [self.store.folder],
+            "pairs": [self.pairs.folder],
             "init": [self.folder / "init" / kind for kind in INIT_KINDS],
             "pretrain": [
                 stage
@@ -198,8 +238,17 @@ class Layout:
             f"dictionary {p.source}-{p.target}": self.dictionary(p).fingerprint for p in self.recipe.dictionary.pairs
         }
 
+    def _pairs_input(self) -> dict[str, str]:
+        return {"pairs": self.pairs.fingerprint} if self.recipe.init.reads_sentences else {}
+
     def _shares(self) -> dict[str, Any]:
-        return {f"languages.{code}.share": language.share for code, language in self.recipe.languages.items()}
+        """What shapes the rows of running text in both training stages, besides the store."""
+        pretrain = self.recipe.pretrain
+        return {
+            "pretrain.sampling_alpha": pretrain.sampling_alpha,
+            "pretrain.document_masking": pretrain.document_masking,
+            **{f"languages.{code}.share": language.share for code, language in self.recipe.languages.items()},
+        }
 
 
 @cache

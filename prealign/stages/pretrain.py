@@ -1,4 +1,5 @@
-"""`prealign pretrain`: each arm's start is trained on running text, with its input code-switched or not."""
+"""`prealign pretrain`: each arm's start is trained on running text, its input code-switched or not, with batches of
+words beside it or not (config/arms.py)."""
 
 from __future__ import annotations
 
@@ -7,13 +8,16 @@ from typing import Any
 
 import torch
 
+from prealign.config.arms import PLANS, Arm, Plan
 from prealign.config.init import ModelSettings
-from prealign.config.settings import Arm
+from prealign.config.settings import Recipe
+from prealign.corpora.text_tokenizer import n_ids
 from prealign.errors import PrealignError
 from prealign.model.build import build_model
-from prealign.objectives.causal_lm import CausalLM
-from prealign.stages.layout import SWITCHING_ARMS
+from prealign.stages.alignment import AlignmentBatches, WordOrder, batch_of_step
+from prealign.stages.language_model import LanguageModelling
 from prealign.stages.running_text import RunningText
+from prealign.stages.skips import refuse_skips_of_the_past
 from prealign.stages.training import MODEL, Materials, Training, carry_out
 from prealign.train.loop import Task
 
@@ -29,48 +33,96 @@ def run_pretrain(materials: Materials, device: torch.device) -> None:
 
 
 def _training(materials: Materials, arm: Arm) -> Training:
-    recipe, layout = materials.recipe, materials.layout
-    init = layout.init(layout.init_kind(arm))
+    layout, plan = materials.layout, PLANS[arm]
+    recipe = _with_labels(materials.recipe, plan)
+    init = layout.init(plan.start)
     init.require("prealign init RECIPE")
-    if arm in SWITCHING_ARMS and not recipe.dictionary.pairs:
+    started = init.manifest()["summary"]
+    if (plan.switching, plan.alignment) != ("none", "none") and not recipe.dictionary.pairs:
+        needs = "aligns" if plan.switching == "none" else "switches"
         raise PrealignError(
-            f"arm {arm} switches words, but the recipe names no dictionary pairs. Add one, or drop the arm."
+            f"arm {arm} {needs} words, but the recipe names no dictionary pairs. Add one, or drop the arm."
         )
+    switches = plan.switching != "none" and recipe.pretrain.switching.total_ratio > 0
     text = RunningText(
         materials.store,
         recipe,
         rows_per_step=recipe.pretrain.global_batch_rows,
-        first_sample=recipe.init.max_steps * recipe.init.lm_rows_per_step if recipe.init.lm_weight else 0,
-        table=materials.table if arm in SWITCHING_ARMS and recipe.pretrain.switching.total_ratio > 0 else None,
+        first_sample=started["steps"] * recipe.init.lm_rows_per_step if reads_text(recipe) else 0,
+        table=materials.table if switches else None,
+        skip_steps=recipe.pretrain.skip_steps,
     )
+    refuse_skips_of_the_past(layout.pretrain(arm), recipe.pretrain.skip_steps)
     for code, times in text.repeats(recipe.pretrain.max_steps).items():
         log.info("pretrain: %s is read %.1f times", code, times)
-    lm = CausalLM()
-
-    def micro_batches(step: int) -> list[Task]:
-        return [(batch, lm, 1.0) for batch in text.micro_batches(step)]
-
-    start_tokens = init.manifest()["summary"]["lm_tokens"]
+    tasks = PretrainTasks(materials, text, plan, started["steps"])
     card: dict[str, Any] = {
         "stage": f"pretrain, arm {arm}",
-        "steps": recipe.pretrain.max_steps,
         "rows per step": recipe.pretrain.global_batch_rows,
         "block size": recipe.pretrain.block_size,
-        "share of eligible words switched": recipe.pretrain.switching.total_ratio if text.table else 0,
-        "LM tokens of the start": start_tokens,
+        "share of eligible words switched, asked": f"{recipe.pretrain.switching.total_ratio if switches else 0:.1%}",
+        "labels where a word was switched": recipe.pretrain.switching.labels if switches else "none was switched",
+        "words aligned": {"aligned": "before pretraining", "control": "not"}[plan.start]
+        if plan.alignment == "none"
+        else f"{plan.alignment} pretraining",
+        "LM tokens of the start": f"{started['lm_tokens']:,}",
     }
     return Training(
         stage=layout.pretrain(arm),
         start=lambda: build_model(
-            ModelSettings(checkpoint=str(init.folder / MODEL)),
-            vocab_size=len(materials.tokenizer),
+            ModelSettings(kind=recipe.model.kind, checkpoint=str(init.folder / MODEL)),
+            vocab_size=n_ids(materials.tokenizer),
             special={},
             max_positions=recipe.pretrain.block_size,
             seed=recipe.seed,
         ),
-        micro_batches=micro_batches,
+        micro_batches=tasks,
         max_steps=recipe.pretrain.max_steps,
         optimizer=recipe.pretrain.optimizer,
-        start_tokens=start_tokens,
+        start_tokens=started["lm_tokens"],
+        start_words=started.get("alignment_words", 0),
         card=card,
+        alignment=tasks.alignment,
     )
+
+
+def _with_labels(recipe: Recipe, plan: Plan) -> Recipe:
+    """The recipe as this arm reads it: `both_sides` predicts switched words whatever the recipe's labels are."""
+    if plan.switching != "both":
+        return recipe
+    switching = recipe.pretrain.switching.model_copy(update={"labels": "both"})
+    return recipe.model_copy(update={"pretrain": recipe.pretrain.model_copy(update={"switching": switching})})
+
+
+def reads_text(recipe: Recipe) -> bool:
+    """Whether stage 1 read running text, after which this stage goes on."""
+    return recipe.init.lm_weight > 0 and recipe.init.lm_on == "text"
+
+
+class PretrainTasks:
+    """Step number in, the step's rows of running text out, with a batch of words where the arm's plan brings one.
+
+    Args:
+        batches: batches of words that stage 1 had, for an arm that gets them here.
+    """
+
+    def __init__(self, materials: Materials, text: RunningText, plan: Plan, batches: int) -> None:
+        self.text, self.when, self.batches = text, plan.alignment, batches
+        self.lm = LanguageModelling(materials.recipe, materials.tokenizer)
+        self.max_steps = materials.recipe.pretrain.max_steps
+        self.alignment: AlignmentBatches | None = None
+        init = materials.recipe.init
+        if plan.alignment != "none" and batches and init.aligns_words:
+            # Made for the steps that the recipe asks for, as in stage 1, so that an early stop changes no batch.
+            order = None
+            if init.alignment_weight > 0:
+                order = WordOrder(materials.word_groups, init, init.max_steps, materials.recipe.seed)
+            self.alignment = AlignmentBatches(materials, order)
+
+    def __call__(self, step: int) -> list[Task]:
+        tasks = self.lm.tasks(self.text.micro_batches(step), 1.0)
+        if self.alignment is not None and self.when != "none":
+            number = batch_of_step(step, self.max_steps, self.batches, self.when)
+            if number is not None:
+                tasks += self.alignment.tasks(number)
+        return tasks

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from prealign.corpora.documents import read_documents
+from prealign.corpora.document_formats import read_documents
 from prealign.corpora.drops import Drops
+from prealign.corpora.text_tokenizer import text_tokenizer
 from prealign.errors import PrealignError
 from prealign.stages.preview import STATISTICS_ROWS, View, keys, show
 
@@ -106,9 +107,7 @@ def _preview(flags: Flags) -> None:
 def _read(flags: Flags, tokenizer: PreTrainedTokenizerFast) -> tuple[list[str], NDArray[np.int32]]:
     """Documents from the beginning of the text, enough for the statistics, and their tokens with an end token after
     each."""
-    from prealign.codeswitch.vocabulary import private_copy
-
-    encoder = private_copy(tokenizer)
+    encoder = text_tokenizer(tokenizer)
     drops = Drops()
     documents: list[str] = []
     tokens: list[int] = []

@@ -8,6 +8,7 @@ import os
 from prealign.config.recipe import write_recipe
 from prealign.config.settings import Recipe
 from prealign.errors import PrealignError
+from prealign.launcher import launch
 from prealign.stages.layout import Layout
 from prealign.stages.stage import fresh as make_fresh
 
@@ -45,6 +46,7 @@ def run(recipe: Recipe, fresh: list[str], *, only: str | None = None, named: str
             prepare.make_tokenizer(recipe)
         if only in (None, "prepare"):
             prepare.make_store(recipe)
+            prepare.make_pairs(recipe)
     if only in (None, "init", "pretrain", "eval", "report"):
         return _with_models(recipe, only, named)
     return 0
@@ -52,8 +54,7 @@ def run(recipe: Recipe, fresh: list[str], *, only: str | None = None, named: str
 
 def launched_as_group() -> bool:
     """Whether this process is one of several started by torchrun or srun."""
-    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1") if "SLURM_STEP_ID" in os.environ else "1"
-    return int(os.environ.get("WORLD_SIZE", tasks)) > 1
+    return launch(os.environ).world > 1
 
 
 def refuse_group() -> None:
@@ -76,7 +77,7 @@ def _with_models(recipe: Recipe, only: str | None, named: str) -> int:
     materials = Materials(recipe)
     try:
         if only in (None, "init", "pretrain"):
-            with process_group() as device:
+            with process_group(recipe.engine.timeout_s) as device:
                 if only in (None, "init"):
                     run_init(materials, device)
                 if only in (None, "pretrain"):

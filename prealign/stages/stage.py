@@ -7,10 +7,13 @@ same identity it is reused, and says so; with another, it stops and names the fi
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
+import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -27,9 +30,10 @@ STARTED = "started.json"
 RECORDED_VERSIONS = ("torch", "transformers", "tokenizers", "sentencepiece", "numpy", "numba", "icu4py")
 
 FOLLOWERS = {
-    "dictionary": ("init", "pretrain", "eval", "report"),
-    "tokenizer": ("store", "init", "pretrain", "eval", "report"),
+    "dictionary": ("pairs", "init", "pretrain", "eval", "report"),
+    "tokenizer": ("store", "pairs", "init", "pretrain", "eval", "report"),
     "store": ("init", "pretrain", "eval", "report"),
+    "pairs": ("init", "pretrain", "eval", "report"),
     "init": ("pretrain", "eval", "report"),
     "pretrain": ("eval", "report"),
     "eval": ("report",),
@@ -47,12 +51,15 @@ class Stage:
         folder: where the finished output lies.
         options: dotted setting -> value, all that shape the output.
         inputs: name -> fingerprint of everything that was read.
+        amendable: options that may be given other values while the stage is interrupted; whoever goes on with it sees
+            to it that nothing that was done becomes untrue.
     """
 
     name: str
     folder: Path
     options: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
+    amendable: tuple[str, ...] = ()
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -62,6 +69,12 @@ class Stage:
     def fingerprint(self) -> str:
         """Stands for the output: equal options on equal inputs give equal output."""
         return files.fingerprint_of(self.identity)
+
+    @property
+    def fingerprint_of_work(self) -> str:
+        """The same without what may be amended: equal for as long as the stage can be gone on with."""
+        options = {name: value for name, value in self.options.items() if name not in self.amendable}
+        return files.fingerprint_of(self.identity | {"options": options})
 
     @property
     def working_folder(self) -> Path:
@@ -87,11 +100,11 @@ class Stage:
             return True
         return False
 
-    def _compare(self, recorded: dict[str, Any], folder: Path) -> None:
+    def _compare(self, recorded: dict[str, Any], folder: Path, leave_out: Sequence[str] = ()) -> None:
         differing = [
             _difference(name, recorded.get(group, {}), wanted)
             for group, wanted in (("options", self.options), ("inputs", self.inputs))
-            for name in sorted({*recorded.get(group, {}), *wanted})
+            for name in sorted({*recorded.get(group, {}), *wanted} - {*leave_out})
             if _difference(name, recorded.get(group, {}), wanted)
         ]
         if differing:
@@ -103,35 +116,77 @@ class Stage:
                 differing,
             )
 
-    def build(self, make: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    def build(
+        self, make: Callable[[Path], dict[str, Any]], worth_keeping: Callable[[Path], bool] | None = None
+    ) -> dict[str, Any]:
         """Reuse the output, or make it in the working folder and put it in place; gives the manifest.
 
         `make` writes into the folder it is given and returns a summary for the manifest. If it raises, the folder is
-        removed.
+        removed, unless it is `worth_keeping`: then the same stage, asked again, has `make` go on with it.
         """
         if self.is_reused():
             return self.manifest()
         log.info("%s: writing %s", self.name, self.folder)
         start = time.monotonic()
-        files.remove(self.working_folder)
-        self.working_folder.mkdir(parents=True)
+        self._remove_working_folder(unless=worth_keeping)
+        self.begin_or_resume()
         try:
             summary = make(self.working_folder)
         except BaseException:
-            files.remove(self.working_folder)
+            self._remove_working_folder(unless=worth_keeping)
             raise
         return self.finish(summary, time.monotonic() - start)
+
+    def _remove_working_folder(self, unless: Callable[[Path], bool] | None) -> None:
+        if unless is None or not unless(self.working_folder):
+            files.remove(self.working_folder)
 
     def begin_or_resume(self) -> Path:
         """The working folder of a stage that can be interrupted; one left by another recipe is refused."""
         started = self.working_folder / STARTED
         if started.is_file():
-            self._compare(files.read_json(started), self.working_folder)
+            self._compare(files.read_json(started), self.working_folder, leave_out=self.amendable)
         else:
             files.remove(self.working_folder)
             self.working_folder.mkdir(parents=True)
-            files.write_json(started, self.identity)
+        files.write_json(started, self.identity)
         return self.working_folder
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from working on this stage as long as the block runs.
+
+        The system lets go of the lock when the process ends, in whatever way. Some network file systems have no
+        locks; there a warning asks the user to take care.
+
+        Raises:
+            PrealignError: another process works on it.
+        """
+        place = self.folder.with_name(self.folder.name + ".lock")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)  # of what is open: the other process may have removed the name meanwhile
+                raise self._busy(file.read().strip()) from None
+            except OSError as error:
+                log.warning("%s cannot be locked (%s); take care that no other process works on it", self.folder, error)
+            if os.fstat(file.fileno()).st_nlink == 0:  # opened just before another process was done and removed it
+                raise self._busy("just ended")
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}\n")
+            file.flush()
+            try:
+                yield
+            finally:
+                place.unlink(missing_ok=True)
+
+    def _busy(self, who: str) -> PrealignError:
+        return PrealignError(
+            f"{self.name}: another process is working on {self.folder} ({who}). Wait for its end, or choose another "
+            "--output."
+        )
 
     def finish(self, summary: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Write the manifest and give the folder its name."""

@@ -3,10 +3,13 @@ stage."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import signal
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,24 +24,34 @@ from prealign.config.engine import OptimizerSettings
 from prealign.config.evaluation import RetrievalSet
 from prealign.config.settings import Recipe
 from prealign.corpora.documents import read_lines
+from prealign.corpora.pair_store import PairStore
 from prealign.corpora.store import TokenStore
 from prealign.dictionary.dictionary import Dictionary
 from prealign.errors import PrealignError
 from prealign.evaluation.harness import Suite
+from prealign.stages.language_model import LanguageModelling
 from prealign.stages.layout import Layout
 from prealign.stages.model_card import model_card
 from prealign.stages.stage import Stage
+from prealign.stages.watch import Watch
+from prealign.stages.word_groups import WordGroups, write_split
 from prealign.tokenizer.load import load_tokenizer
-from prealign.train import checkpoint
 from prealign.train.loop import Task, train
+from prealign.train.metrics import read_rows
+from prealign.train.saver import export
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+    from prealign.stages.alignment import AlignmentBatches
 
 log = logging.getLogger(__name__)
 
 MODEL = "model"
 """Folder of the finished model inside a training stage's folder."""
+SPLIT = "split"
+"""Folder beside it with the entries that were trained and those held out, per language pair."""
+METRICS = "metrics.jsonl"
 
 
 class Stopped(Exception):  # noqa: N818, not an error
@@ -66,6 +79,14 @@ class Materials:
         return store
 
     @cached_property
+    def pairs(self) -> PairStore:
+        """Linked sentence pairs, for words in context."""
+        self.layout.pairs.require("prealign prepare RECIPE")
+        store = PairStore(self.layout.pairs.folder)
+        store.check_tokenizer(self.tokenizer)
+        return store
+
+    @cached_property
     def dictionaries(self) -> list[tuple[Dictionary, Dictionary]]:
         """Per pair the entries used in training, and those held out to measure retrieval of words never aligned."""
         found = []
@@ -75,6 +96,11 @@ class Materials:
             dictionary = Dictionary.read(stage.folder)
             found.append(dictionary.split(self.recipe.dictionary.held_out_share, self.recipe.seed))
         return found
+
+    @cached_property
+    def word_groups(self) -> WordGroups:
+        """The training entries of all pairs as groups of words to align."""
+        return WordGroups.of([trained for trained, _ in self.dictionaries], self.tokenizer)
 
     @cached_property
     def table(self) -> CodeSwitchTable | None:
@@ -99,6 +125,7 @@ class Materials:
             block_size=recipe.pretrain.block_size,
             gold=gold,
             sentences=[(s.name, s.source, s.target, sentence_pairs(recipe, s)) for s in recipe.eval.sentences],
+            masking=LanguageModelling(recipe, self.tokenizer).masking,
         )
 
 
@@ -128,6 +155,14 @@ class Training:
     """LM tokens that the start has already seen."""
     card: dict[str, Any]
     """What the model card tells of this stage."""
+    start_words: int = 0
+    """Words that the start has been aligned on."""
+    alignment: AlignmentBatches | None = None
+    """The batches of words that are among the tasks, if there are any."""
+    guard: Mapping[str, float] = field(default_factory=dict)
+    """Language -> share by which its bits per byte may rise over the start."""
+    enough: Callable[[Mapping[str, Any]], bool] | None = None
+    """Asked after each measurement; True ends the stage there."""
 
 
 def carry_out(training: Training, materials: Materials, device: torch.device) -> None:
@@ -135,17 +170,57 @@ def carry_out(training: Training, materials: Materials, device: torch.device) ->
 
     Raises:
         Stopped: a signal asked to stop; everything is saved.
+        PrealignError: another process works on the stage.
     """
-    stage, recipe = training.stage, materials.recipe
+    with (
+        _stopped_by_sigterm(training.stage),
+        training.stage.locked() if ranks.rank() == 0 else contextlib.nullcontext(),
+    ):
+        _carry_out(training, materials, device)
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm(stage: Stage) -> Iterator[None]:
+    """Inside, but outside of `train`, which takes the signal itself, SIGTERM ends what is being loaded or exported."""
+
+    def stop(*_: Any) -> None:
+        raise Stopped(
+            f"{stage.name} was asked to stop while no step was at work; what is saved in {stage.working_folder} stays"
+        )
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python delivers signals to the main thread only
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _carry_out(training: Training, materials: Materials, device: torch.device) -> None:
+    stage, recipe, words = training.stage, materials.recipe, training.alignment
     began = time.monotonic()
     folder = stage.begin_or_resume() if ranks.rank() == 0 else stage.working_folder
     ranks.barrier()
     log.info("%s: %s steps, writing %s", stage.name, f"{training.max_steps:,}", folder)
     model = training.start()
 
-    def save_extra(place: Path) -> None:
+    def save_extra(place: Path, state: Mapping[str, Any]) -> None:
         materials.tokenizer.save_pretrained(str(place))
-        (place / "README.md").write_text(model_card(materials, training.card), encoding="utf-8")
+        (place / "README.md").write_text(model_card(materials, training.card, seen(state, training)), encoding="utf-8")
+
+    if ranks.rank() == 0:
+        write_split(folder / SPLIT, materials.dictionaries)
+    measured = [row for row in read_rows(folder / METRICS)[0] if row["kind"] == "eval" and row["stage"] == stage.name]
+    watch = Watch(measured, materials.suite.chance_of_held_out(), training.guard, aligns=words is not None)
+
+    def measure(model: PreTrainedModel) -> Mapping[str, Any]:
+        return materials.suite.quick(model, recipe.engine.eval_tokens) | (words.learnt() if words else {})
+
+    def enough(row: Mapping[str, Any]) -> bool:
+        watch(row)
+        return training.enough is not None and training.enough(row)
 
     outcome = train(
         model,
@@ -155,9 +230,11 @@ def carry_out(training: Training, materials: Materials, device: torch.device) ->
         engine=recipe.engine,
         folder=folder,
         stage=stage.name,
-        facts={"identity": stage.fingerprint, "store": materials.store.fingerprint},
+        facts={"identity": stage.fingerprint_of_work, "store": materials.store.fingerprint},
         seed=recipe.seed,
-        measure=lambda model: materials.suite.quick(model, recipe.engine.eval_tokens),
+        stateful=words.stateful if words else (),
+        enough=enough,
+        measure=measure,
         save_extra=save_extra,
         start_tokens=training.start_tokens,
         device=device,
@@ -166,8 +243,27 @@ def carry_out(training: Training, materials: Materials, device: torch.device) ->
         raise Stopped(
             f"{stage.name} was stopped at step {outcome.step:,} of {training.max_steps:,} and saved in {folder}"
         )
+    end = {"step": outcome.step, "lm_tokens": outcome.lm_tokens, "sums": outcome.sums}
+    export(model, folder / MODEL, lambda place: save_extra(place, end))
     if ranks.rank() == 0:
-        checkpoint.export(model, folder / MODEL, save_extra)
-        summary = {"steps": outcome.step, "lm_tokens": outcome.lm_tokens, "lm_tokens_of_start": training.start_tokens}
+        summary = {
+            "steps": outcome.step,
+            "lm_tokens": outcome.lm_tokens,
+            "lm_tokens_of_start": training.start_tokens,
+            "alignment_words": seen(end, training)["alignment words"],
+            "alignment_words_of_start": training.start_words,
+        }
         stage.finish(summary, time.monotonic() - began)
     ranks.barrier()
+
+
+def seen(state: Mapping[str, Any], training: Training) -> dict[str, Any]:
+    """What a checkpoint has seen, told from its state: the step, LM tokens and alignment words (those of the start
+    included), and the share of eligible words that was switched."""
+    sums = state["sums"]
+    return {
+        "steps": state["step"],
+        "LM tokens": state["lm_tokens"],
+        "alignment words": training.start_words + int(sums.get("n_words", 0)),
+        "switched share": sums["n_switched"] / sums["n_eligible"] if sums.get("n_eligible") else None,
+    }

@@ -49,16 +49,36 @@ def test_three_kinds_of_mistake_are_told_together_with_file_and_line(tmp_path):
     [
         ("languages: {English: {text: [python-docs]}}", "'English' is not a BCP 47 code"),
         ("languages: {en: {text: [python-docs]}, de: {}}", "language de has no `text`"),
+        (GOOD + "init: {layers: []}", "init.layers"),
+        (GOOD + "init: {layers: [-1]}", "init.layers"),
+        (GOOD + "init: {layers: 9-2}", "layers is 9-2; a range begins with its lower end"),
+        (GOOD + "init: {layers: [3, 3]}", "layers names a layer twice: [3, 3]"),
+        (GOOD + "init: {layer_weights: [0, 0]}", "layer_weights is [0.0, 0.0]; some must be more than 0"),
+        (GOOD + "init: {learn_temperature: true, temperature: 5}", "starts and stays between 0.01 and 1.0"),
         ("languages: {en: {text: [python-docs]}}\nlanguages: {}", "languages (first on line 1)"),
         ("languages: {xx-y: {clone_of: en}}", "must name another language"),
         (GOOD + "    - {source: en, target: German}", "'German' is not a BCP 47 code"),
         (GOOD + "    - {source: en, target: en}", "source and target are both en"),
-        (GOOD + "  aligner: fast_align\n  train_sentence_pairs: 9", "the aligner fast_align keeps none; these do: "),
+        (
+            GOOD + "  aligner: fast_align\n  train_sentence_pairs: 9",
+            "the aligner fast_align learns from all the text that it links and keeps no model",
+        ),
         (GOOD + "    - {source: en, target: de}", "de is not among the languages"),
         (GOOD + "    - {source: en, target: en-x-clone}", "named twice"),
         (GOOD + "pretrain: {global_batch_rows: 7, per_device_train_batch_size: 2}", "must be a multiple"),
         (GOOD + "init: {layers: some}", "got 'some'"),
+        (
+            GOOD + "pretrain: {max_steps: 50, optimizer: {warmup_steps: 50}}",
+            "pretrain.optimizer.warmup_steps (50) leaves nothing of pretrain.max_steps (50)",
+        ),
+        (GOOD + "init: {max_steps: 20, optimizer: {warmup_steps: 90}}", "leaves nothing of init.max_steps (20)"),
         (GOOD + "arms: []", "at least 1 item"),
+        (GOOD + "model: {preset: base}", "there is no preset base of kind causal_lm; there are tiny, 20m"),
+        (GOOD + "tokenizer: {extend_to: 9000}", "extend_to needs path, the tokenizer to extend"),
+        (GOOD + "pretrain: {sampling_alpha: 0.3}", "remove it, or languages.en-x-clone.share"),
+        (GOOD + "pretrain: {skip_steps: [[9, 8]]}", "[9, 8] ends before it begins"),
+        (GOOD + "pretrain: {skip_steps: [[7, 9], [3, 7]]}", "[3, 7] and [7, 9] overlap"),
+        (GOOD + "pretrain: {skip_steps: [[0, 9]]}", "greater than or equal to 1"),
     ],
 )
 def test_a_mistake_gets_a_sentence(tmp_path, text, sentence):
@@ -87,6 +107,7 @@ def test_flags_override_values_and_are_checked_like_them(tmp_path):
     assert recipe.arms == ["joint", "prealign", "init_only", "switching_only"]
     assert recipe.pretrain.optimizer.learning_rate == 1e-4
     assert recipe.languages["en"].share == 3
+    assert read_recipe(path, ["--pretrain.skip-steps", "3", "4", "9", "9"]).pretrain.skip_steps == [(3, 4), (9, 9)]
     (told,) = mistakes(
         tmp_path, GOOD, "--pretrain.global-batch-rows", "7", "--pretrain.per-device-train-batch-size", "2"
     )
@@ -105,3 +126,15 @@ def test_the_resolved_recipe_reads_back_equal(tmp_path):
     write_recipe(recipe, tmp_path / "again" / "recipe.yaml")
     assert read_recipe(tmp_path / "again" / "recipe.yaml") == recipe
     assert read_recipe(tmp_path / "again") == recipe  # a run folder stands for its recipe
+
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED = sorted([*ROOT.glob("recipes/*.yaml"), *ROOT.glob("alignment_dicts/*/recipe.yaml")])
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_published_recipes_have_no_mistake(path, request):
+    needs_corpora = "\ndata: data\n" in path.read_text(encoding="utf-8")
+    flags = ["--data", str(request.getfixturevalue("shared_data"))] if needs_corpora else []
+    name = path.stem if path.parent.name == "recipes" else f"alignment_dicts/{path.parent.name}"
+    assert read_recipe(path, flags).output == f"runs/{name}"

@@ -73,6 +73,7 @@ def test_page(tmp_path, arms, metrics):
         "60.0 % L1: 70.0 %",
         "Bits per byte over training",
         "Retrieval of held-out words by layer",
+        "Retrieval of held-out words by layer and time",
         "ratio achieved 4.8 %",  # 38 of 800
         "tokens cut at block ends, per LM token 0.40 %",  # 16 of 4,000
         "precision 99.3 % source language en",
@@ -81,7 +82,7 @@ def test_page(tmp_path, arms, metrics):
         "languages: en: text: - python-docs",
     ):
         assert part in text, part
-    assert page.count("<figure") == 5
+    assert page.count("<figure") == 7
 
 
 def test_markdown(tmp_path, arms, metrics):
@@ -98,16 +99,16 @@ def test_pictures_that_the_markdown_names_are_there(tmp_path, arms, metrics):
     pytest.importorskip("matplotlib")
     _, text = write(tmp_path, arms, metrics)
     names = re.findall(r"\]\((figures/[^)]+)\)", text)
-    assert len(names) == 5
+    assert len(names) == 7
     for name in names:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-    assert len(list((tmp_path / "figures").iterdir())) == 5
+    assert len(list((tmp_path / "figures").iterdir())) == 7
 
 
 def test_without_matplotlib_there_are_no_pictures(tmp_path, arms, metrics, monkeypatch):
     monkeypatch.setattr(png, "available", lambda: False)
     page, text = write(tmp_path, arms, metrics)
-    assert page.count("<figure") == 5
+    assert page.count("<figure") == 7
     assert "](figures/" not in text
     assert not (tmp_path / "figures").exists()
 

@@ -13,10 +13,10 @@ from prealign.train.metrics import read_rows
 pytestmark = pytest.mark.slow
 
 
-def torchrun(command: str, recipe: str) -> subprocess.CompletedProcess[str]:
+def torchrun(command: str, recipe: str, *settings: str) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     return subprocess.run(
-        [*program, "-m", "prealign", command, recipe, "--arms", "prealign"],
+        [*program, "-m", "prealign", command, recipe, "--arms", "prealign", *settings],
         env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
@@ -28,8 +28,9 @@ def test_init_and_pretrain_on_two_ranks_follow_the_curve_of_one(finished_run, to
     for stage in ("build-dict", "tokenizer", "prepare"):
         done = command(stage, recipe, "--arms", "prealign")
         assert done.returncode == 0, done.stderr
-    for stage in ("init", "pretrain"):
-        done = torchrun(stage, recipe)
+    sharded = ("--engine.parallel", "fsdp", "--engine.async-save")
+    for stage, settings in (("init", ()), ("pretrain", sharded)):
+        done = torchrun(stage, recipe, *settings)
         assert done.returncode == 0, done.stderr
     for place in ("init/aligned", "pretrain/prealign"):
         ours, theirs = (

@@ -1,0 +1,39 @@
+"""The arms of an experiment as a table: which start, which input, and when words are aligned.
+
+All arms read the same running text for the same number of steps; those that are aligned get the same batches of
+words. So two rows of this table differ in what their columns say and in nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Arm = Literal["joint", "prealign", "init_only", "switching_only", "during", "after", "both_sides"]
+
+
+class Plan(NamedTuple):
+    """What happens to one arm."""
+
+    start: Literal["aligned", "control"]
+    """Its start: stage 1 with the alignment loss, or the same running text without it."""
+    switching: Literal["none", "as set", "both"]
+    """Code-switched pretraining: none, as `pretrain.switching` says, or with switched labels as well as inputs."""
+    alignment: Literal["none", "during", "after"] = "none"
+    """Whether `pretrain` brings the batches of words that the start went without: spread evenly over its steps, or in
+    its last steps."""
+
+
+PLANS: dict[Arm, Plan] = {
+    "joint": Plan("control", "none"),
+    "prealign": Plan("aligned", "as set"),
+    "init_only": Plan("aligned", "none"),
+    "switching_only": Plan("control", "as set"),
+    "during": Plan("control", "none", "during"),
+    "after": Plan("control", "none", "after"),
+    "both_sides": Plan("aligned", "both"),
+}
+"""`init_only`, `during` and `after` are the study of when to align: before, while or after the language is learnt.
+`both_sides` is `prealign` with a model that is asked to predict mixed text."""
+
+FOUR_ARMS: tuple[Arm, ...] = ("joint", "prealign", "init_only", "switching_only")
+"""What `--arms all` means: the method, its two halves, and neither."""
