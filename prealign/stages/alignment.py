@@ -25,7 +25,7 @@ from prealign import draws, ranks
 from prealign.config.init import InitSettings
 from prealign.errors import PrealignError
 from prealign.objectives.word_alignment import WordAlignment, negatives_per_anchor
-from prealign.objectives.word_states import word_batch
+from prealign.objectives.word_states import Layers, word_batch
 from prealign.stages.context_words import context_words
 from prealign.stages.word_groups import WordGroups
 from prealign.train.batches import Shuffled, rows_of_step
@@ -150,15 +150,10 @@ class AlignmentBatches:
 
 def objective(settings: InitSettings) -> WordAlignment:
     """The alignment loss as the recipe sets it."""
-    return WordAlignment(
-        settings.temperature,
+    return _loss(
+        settings,
         settings.layers,
-        settings.positives,
-        settings.collapse_weight,
-        pooling=settings.pooling,
         layer_weights=settings.layer_weights,
-        learn_temperature=settings.learn_temperature,
-        words_per_forward=settings.words_per_forward,
         compatibility=settings.compatibility,
         name=ALONE,
     )
@@ -167,15 +162,20 @@ def objective(settings: InitSettings) -> WordAlignment:
 def objective_in_context(settings: InitSettings) -> WordAlignment:
     """The same loss for words in sentences, at layers that know of the sentence; neither layer weights nor the
     reference's comparisons, both made for words alone, hold here."""
+    return _loss(settings, settings.context_layers, name=IN_CONTEXT)
+
+
+def _loss(settings: InitSettings, layers: Layers, **of_its_own: Any) -> WordAlignment:
+    """The alignment loss at some layers, with what both kinds of words share."""
     return WordAlignment(
         settings.temperature,
-        settings.context_layers,
+        layers,
         settings.positives,
         settings.collapse_weight,
         pooling=settings.pooling,
         learn_temperature=settings.learn_temperature,
         words_per_forward=settings.words_per_forward,
-        name=IN_CONTEXT,
+        **of_its_own,
     )
 
 

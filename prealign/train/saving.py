@@ -15,6 +15,7 @@ from prealign import files
 from prealign.config.engine import EngineSettings
 from prealign.errors import PrealignError
 from prealign.train import checkpoint
+from prealign.train.metrics import flat
 
 BEST = "best.json"
 
@@ -71,20 +72,8 @@ class Best:
             found = found.get(part) if isinstance(found, Mapping) else None
         if isinstance(found, int | float):
             return float(found)
-        raise PrealignError(
-            f"engine.keep_best is {self._path!r}, which no measurement has. There are: {', '.join(_names(values))}."
-        )
-
-
-def _names(values: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of all numbers."""
-    names = []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            names += _names(value, f"{prefix}{name}.")
-        elif isinstance(value, int | float):
-            names.append(f"{prefix}{name}")
-    return names
+        there = ", ".join(name.replace("/", ".") for name in flat(values))
+        raise PrealignError(f"engine.keep_best is {self._path!r}, which no measurement has. There are: {there}.")
 
 
 def keep(folder: Path, engine: EngineSettings, best: Mapping[str, Any] | None, steps: Sequence[int]) -> list[int]:
