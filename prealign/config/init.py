@@ -101,6 +101,9 @@ class InitSettings(Settings):
     def check_loss(self) -> None:
         """What can be told of the alignment loss without the model.
 
+        The recipe asks: as a validator of this section, it would end in the command line's own box where flags are
+        given.
+
         Raises:
             ValueError: a choice of layers, weights or temperature that makes no sense.
         """
