@@ -29,11 +29,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from prealign.alignment.links import METHODS, format_pharaoh, parse_pharaoh, score_links, symmetrise
+from prealign.alignment.gold_links import read_gold, score_links
+from prealign.alignment.links import METHODS, format_pharaoh, parse_pharaoh, symmetrise
 from prealign.alignment.parallel_words import ParallelWords
 from prealign.alignment.statistical import StatisticalAligner, align
 from prealign.alignment.thot_models import CHAINS, train
-from prealign.corpora.documents import read_lines
 from prealign.corpora.drops import Drops
 from prealign.corpora.sentence_pairs import Corpus, read_pairs
 from prealign.corpora.words import Segmenter
@@ -99,24 +99,22 @@ def write_text(data: Path, language_pair: str, n_pairs: int, folder: Path) -> tu
     gold = GOLD[language_pair]
     source_language, target_language = language_pair.split("-")
     segmenters = Segmenter(source_language), Segmenter(target_language)
-    sure, possible = [], []
+    known = read_gold(data / "align" / f"{gold.links}.{language_pair}.tsv")
+    assert known.words is not None
     with (
         (folder / "source").open("w", encoding="utf-8") as source,
         (folder / "target").open("w", encoding="utf-8") as target,
     ):
-        for _, line in read_lines(data / "align" / f"{gold.links}.{language_pair}.tsv"):
-            left, right, *links = line.lower().split("\t")
-            source.write(left + "\n")
-            target.write(right + "\n")
-            sure.append(parse_pharaoh(links[0]))
-            possible.append(parse_pharaoh("" if links[1:] in ([], ["-"]) else links[1]))
+        for left, right in known.words:
+            source.write(" ".join(left).lower() + "\n")
+            target.write(" ".join(right).lower() + "\n")
         corpora = [Corpus(data / "parallel" / f"{name}.{language_pair}.tsv.xz") for name in gold.corpora]
         read = read_pairs(corpora, source_language, target_language, Drops())
         pairs = sorted(read, key=lambda pair: key("bench", pair.source, pair.target))
         for pair in islice(cycle(pairs), n_pairs):
             source.write(" ".join(segmenters[0].words(pair.source.lower())) + "\n")
             target.write(" ".join(segmenters[1].words(pair.target.lower())) + "\n")
-    return sure, possible
+    return known.sure, known.possible
 
 
 def measure(aligner: str, folder: Path, sure: Links, possible: Links) -> list[float]:

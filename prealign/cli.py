@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,14 +27,15 @@ usage: prealign COMMAND RECIPE [--SECTION.SETTING VALUE ...]
   prepare     corpora + tokenizer -> a token store
   init        fresh or existing model + dictionary -> aligned start, and its control
   pretrain    start + store + dictionary -> trained models, one per arm
-  eval        models + test sets -> eval/results.json
-  report      run folder -> report.html, report.md
+  eval        models + test sets -> eval/results.json            (also any models, from flags alone)
+  report      run folder -> report.html, report.md; several run folders -> comparison.html
   preview     switched samples of running text, and statistics              (also from flags alone)
-  dictionary  show | coverage | merge | invert | pivot | import | export | check (--help tells more)
+  dictionary  show | coverage | merge | invert | pivot | import | export | check | quality | links (--help tells more)
   doctor      versions, aligners, devices; what is missing and the line that installs it
 
 After a recipe, --help shows every setting with its meaning and this recipe's value, --dry-run what would happen,
---fresh STAGE makes a stage again. `prealign run recipes/quickstart.yaml` needs nothing but Python's own documentation.
+--fresh STAGE makes a stage again, --offline asks no Hugging Face hub. `prealign run recipes/quickstart.yaml` needs
+nothing but Python's own documentation.
 """
 
 RECIPE_COMMANDS = ("run", "build-dict", "tokenizer", "prepare", "init", "pretrain", "eval", "report", "preview")
@@ -55,7 +57,9 @@ def run(arguments: list[str]) -> int:
         print(__version__)
         return 0
     set_up(verbose="--verbose" in arguments)
-    command, rest = arguments[0], [a for a in arguments[1:] if a != "--verbose"]
+    if "--offline" in arguments:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # the hub's library looks when it is loaded, which is later
+    command, rest = arguments[0], [a for a in arguments[1:] if a not in ("--verbose", "--offline")]
     try:
         if command == "doctor":
             from prealign.stages.doctor import doctor
@@ -65,10 +69,18 @@ def run(arguments: list[str]) -> int:
             from prealign.stages.build_dict_flags import build_from_flags
 
             return build_from_flags(rest)
+        if command == "eval" and rest and _is_model(rest[0]):
+            from prealign.stages.evaluate_flags import evaluate_from_flags
+
+            return evaluate_from_flags(rest)
         if command == "preview" and (not rest or rest[0].startswith("-")):
             from prealign.stages.preview_flags import preview_from_flags
 
             return preview_from_flags(rest)
+        if command == "report" and (not rest or rest[0].startswith("-") or Path(rest[0]).is_dir()):
+            from prealign.stages.report import report_from_folders
+
+            return report_from_folders(rest)
         if command == "dictionary":
             from prealign.stages.dictionary_tools import dictionary_tool
 
@@ -86,6 +98,14 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("prealign: interrupted; the same command goes on from the last finished stage.", file=sys.stderr)
         return 130
+
+
+def _is_model(first: str) -> bool:
+    """Whether `eval` is given models rather than a recipe: flags first, a model's folder, or a name on the hub."""
+    place = Path(first)
+    if place.exists():
+        return (place / "config.json").is_file()
+    return first.startswith("-") or (first.count("/") == 1 and place.suffix not in (".yaml", ".yml"))
 
 
 def _told(error: OSError) -> str:
@@ -147,4 +167,5 @@ def _options(command: str) -> argparse.ArgumentParser:
             help=f"make a stage again, and what was made from it; one of {', '.join(FOLLOWERS)}",
         )  # fmt: skip
     parser.add_argument("--verbose", action="store_true", help="more messages")
+    parser.add_argument("--offline", action="store_true", help="ask no Hugging Face hub; what is in its cache is used")
     return parser

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,12 +104,17 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def fingerprint(path: Path) -> str:
-    """16 hex digits that stand for the content of a file, or of all files of a folder with their relative names."""
+def fingerprint(path: Path, of_file: Callable[[Path], str] | None = None) -> str:
+    """16 hex digits that stand for the content of a file, or of all files of a folder with their relative names.
+
+    `of_file` may know a file's fingerprint without reading it.
+    """
+    if of_file is not None and path.is_file():
+        return of_file(path)
     digest = hashlib.blake2b(digest_size=8)
     if path.is_dir():
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
-            digest.update(f"{file.relative_to(path).as_posix()}\0{fingerprint(file)}\0".encode())
+            digest.update(f"{file.relative_to(path).as_posix()}\0{fingerprint(file, of_file)}\0".encode())
     else:
         with path.open("rb") as stream:
             while block := stream.read(1 << 22):

@@ -1,4 +1,4 @@
-"""Word links: reading and writing them, joining two directions, and measuring them against gold links.
+"""Word links: reading and writing them, and joining two directions.
 
 A link (i, j) says that source word i and target word j translate each other. An aligner gives two directions:
 `forward` names for each target word the source word that made it, `backward` the reverse; `symmetrise` joins them.
@@ -7,8 +7,6 @@ Text form is Pharaoh's: `0-0 1-2`, counted from 0, one sentence per line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -139,44 +137,3 @@ def _grow_diagonally(votes, kept, ahead, back, final_and):  # type: ignore[no-un
             j = back[i]
             if j >= 0 and not row_linked[i] and not column_linked[j]:
                 kept[i, j] = row_linked[i] = column_linked[j] = True
-
-
-@dataclass(frozen=True, slots=True)
-class LinkScore:
-    """Agreement with gold links: A the links, S the sure ones, P the sure and possible ones (Och and Ney 2003)."""
-
-    precision: float
-    """|A & P| / |A|"""
-    recall: float
-    """|A & S| / |S|"""
-    alignment_error_rate: float
-    """1 - (|A & S| + |A & P|) / (|A| + |S|)"""
-
-
-def score_links(
-    links: Iterable[NDArray[np.int32]],
-    sure: Iterable[NDArray[np.int32]],
-    possible: Sequence[NDArray[np.int32]] | None = None,
-) -> LinkScore:
-    """Score links [links, 2] per sentence against sure and possible-only gold links; counts are summed over sentences.
-
-    Args:
-        possible: links that are allowed but not asked for; none: the sure links are all there are. May repeat sure
-        links.
-    """
-    n_links = n_sure = n_right_sure = n_right_possible = 0
-    for place, (found, wanted) in enumerate(zip(links, sure, strict=True)):
-        found_set = {(i, j) for i, j in found.tolist()}
-        sure_set = {(i, j) for i, j in wanted.tolist()}
-        allowed = sure_set if possible is None else sure_set | {(i, j) for i, j in possible[place].tolist()}
-        n_links += len(found_set)
-        n_sure += len(sure_set)
-        n_right_sure += len(found_set & sure_set)
-        n_right_possible += len(found_set & allowed)
-    if not n_sure:
-        raise PrealignError("the gold links hold no sure link, so nothing can be measured against them.")
-    return LinkScore(
-        precision=n_right_possible / n_links if n_links else 0.0,
-        recall=n_right_sure / n_sure,
-        alignment_error_rate=1.0 - (n_right_sure + n_right_possible) / (n_links + n_sure),
-    )

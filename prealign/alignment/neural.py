@@ -26,6 +26,7 @@ from prealign.alignment import matching
 from prealign.alignment.links import Symmetrisation, symmetrise
 from prealign.alignment.parallel_words import Links, ParallelWords, WordPair, gather_links
 from prealign.errors import PrealignError
+from prealign.hub import refuse_unreachable
 
 log = logging.getLogger(__name__)
 
@@ -247,6 +248,7 @@ def read_encoder(encoder: str, layer: int) -> tuple[Any, Any]:
     Raises:
         PrealignError: it cannot be loaded, wants code of its own, has a decoder too, or no such layer.
     """
+    refuse_unreachable(encoder)
     with told_as_unreadable(encoder):
         config = AutoConfig.from_pretrained(encoder, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(encoder, trust_remote_code=False)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Arm = Literal["joint", "prealign", "init_only", "switching_only", "during", "after", "both_sides"]
+Arm = Literal["joint", "prealign", "init_only", "switching_only", "during", "after", "both_sides", "full_alignment"]
 
 
 class Plan(NamedTuple):
     """What happens to one arm."""
 
-    start: Literal["aligned", "control"]
-    """Its start: stage 1 with the alignment loss, or the same running text without it."""
+    start: Literal["aligned", "control", "one_vocabulary"]
+    """Its start: stage 1 with the alignment loss, or the same running text without it; `one_vocabulary` reads that text
+    with one id for a piece and its clone, and so does the arm."""
     switching: Literal["none", "as set", "both"]
     """Code-switched pretraining: none, as `pretrain.switching` says, or with switched labels as well as inputs."""
     alignment: Literal["none", "during", "after"] = "none"
@@ -31,9 +32,11 @@ PLANS: dict[Arm, Plan] = {
     "during": Plan("control", "none", "during"),
     "after": Plan("control", "none", "after"),
     "both_sides": Plan("aligned", "both"),
+    "full_alignment": Plan("one_vocabulary", "none"),
 }
 """`init_only`, `during` and `after` are the study of when to align: before, while or after the language is learnt.
-`both_sides` is `prealign` with a model that is asked to predict mixed text."""
+`both_sides` is `prealign` with a model that is asked to predict mixed text. `full_alignment` is `joint` with a perfect
+alignment given for nothing, which only a cloned language can have: the upper bound."""
 
 FOUR_ARMS: tuple[Arm, ...] = ("joint", "prealign", "init_only", "switching_only")
 """What `--arms all` means: the method, its two halves, and neither."""

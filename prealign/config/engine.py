@@ -44,6 +44,9 @@ class EngineSettings(Settings):
     moments (FSDP2), for models that do not fit otherwise."""
     timeout_s: Positive = 1800.0
     """Seconds that a process waits for the others before it ends with an error."""
+    attn_implementation: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    """How attention is computed, by the names of Hugging Face; auto: sdpa where the architecture has it, else eager.
+    flash_attention_2 needs a GPU, bf16 and the package flash-attn; measurements, in float32, then take sdpa."""
     torch_compile: bool = False
     """Compile the model; worth its start-up time (a minute) for long runs on a GPU."""
     gradient_checkpointing: bool = False

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from prealign.config.fields import Count, InputPath, Settings
+from prealign.config.lm_eval import LmEvalSettings
+from prealign.config.transfer import TransferSet
 
 OWN_TESTS = ("held_out", "trained")
 
 
-class RetrievalSet(Settings):
-    """A file of pairs for an outside test of retrieval."""
+class NamedPair(Settings):
+    """A test of retrieval between two languages."""
 
     name: str
     """Short name for tables."""
@@ -20,8 +23,20 @@ class RetrievalSet(Settings):
     """BCP 47 code of the first column."""
     target: str
     """BCP 47 code of the second column."""
+
+
+class RetrievalSet(NamedPair):
+    """An outside dictionary."""
+
     path: InputPath
-    """TSV: source, target; several lines per source allowed for words."""
+    """TSV: source, target; several lines per source allowed."""
+
+
+class SentenceSet(NamedPair):
+    """Translated sentences."""
+
+    path: InputPath | None = None
+    """TSV: source, target. None, for a language and its clone: validation sentences and the same cloned."""
 
 
 class EvalSettings(Settings):
@@ -33,25 +48,42 @@ class EvalSettings(Settings):
     """At most this many source words per retrieval test."""
     gold_dictionaries: list[RetrievalSet] = []
     """Outside dictionaries for word retrieval and for the quality of the extracted entries."""
-    sentences: list[RetrievalSet] = []
+    sentences: list[SentenceSet] = []
     """Translated sentence pairs for sentence retrieval, per layer."""
+    max_sentences: Count = 1000
+    """At most this many pairs per set of sentences, chosen by hash; scores fall as more are compared."""
+    context_sentences: Annotated[int, Field(ge=0)] = 0
+    """Linked sentence pairs per language pair in which words are retrieved in context, held-out and trained ones in as
+    many each; needs `dictionary.keep_links`. 0: words alone only."""
+    transfer: list[TransferSet] = []
+    """Zero-shot transfer: classifiers fine-tuned in one language and tested in the others."""
+    lm_eval: LmEvalSettings = LmEvalSettings()
     batch_size: Count = 16
-    """Rows per forward pass; larger ones were slower on two CPU cores, a GPU likes 64 and more."""
+    """Rows of `pretrain.block_size` tokens per forward pass; every task takes as many of its own rows as fill them.
+    Larger ones were slower on two CPU cores, a GPU likes 64 and more."""
 
     @field_validator("gold_dictionaries", "sentences")
     @classmethod
-    def _named_apart(cls, sets: Sequence[RetrievalSet]) -> Sequence[RetrievalSet]:
+    def _named_apart(cls, sets: Sequence[NamedPair]) -> Sequence[NamedPair]:
         """Results are kept by language pair and name; the run's own tests have names as well."""
         seen = set()
         for item in sets:
             if item.name in OWN_TESTS:
                 raise ValueError(
-                    f"{item.name} is the name of a test on the run's own dictionary; give the file at {item.path} "
-                    "another name"
+                    f"{item.name} is the name of a test on the run's own dictionary; give the set from {item.source} "
+                    f"to {item.target} another name"
                 )
             if (item.name, item.source, item.target) in seen:
                 raise ValueError(
                     f"two test sets from {item.source} to {item.target} are named {item.name}; name them apart"
                 )
             seen.add((item.name, item.source, item.target))
+        return sets
+
+    @field_validator("transfer")
+    @classmethod
+    def _transfer_named_apart(cls, sets: list[TransferSet]) -> list[TransferSet]:
+        names = [item.name for item in sets]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two transfer sets are named {repeated[0]}; name them apart")
         return sets

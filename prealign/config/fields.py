@@ -11,6 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 PYTHON_DOCS = "python-docs"
 """A `text` source that is no file: the English documentation of the running Python interpreter."""
 
+PYTHON_TOPICS = "python-docs-topics"
+"""The like among labelled texts: paragraphs of that documentation by topic."""
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -21,7 +24,7 @@ LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
 def _check_input(path: str, info: ValidationInfo) -> str:
     """An input must exist when the recipe is read by a command (the reader passes `data` as context)."""
-    if info.context is None or path == PYTHON_DOCS:
+    if info.context is None or path in (PYTHON_DOCS, PYTHON_TOPICS):
         return path
     place = resolve(path, info.context["data"])
     if not place.exists():

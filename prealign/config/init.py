@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from prealign.config.engine import OptimizerSettings
 from prealign.config.fields import Count, ModelPath, Positive, Settings, Share
@@ -98,31 +99,40 @@ class InitSettings(Settings):
     when a measurement finds more. For an existing model whose languages must not suffer."""
     optimizer: OptimizerSettings = OptimizerSettings()
 
+    @model_validator(mode="after")
+    def _loss_of_a_recipe(self, info: ValidationInfo) -> Self:
+        if info.context is not None:  # a recipe is read: told with its other mistakes, see `check_loss`
+            self.check_loss()
+        return self
+
     def check_loss(self) -> None:
         """What can be told of the alignment loss without the model.
 
-        The recipe asks: as a validator of this section, it would end in the command line's own box where flags are
-        given.
+        Asked where a recipe is read, and by a recipe that is made in Python. It is no plain validator, which would end
+        in the command line's own box where flags are given.
 
         Raises:
-            ValueError: a choice of layers, weights or temperature that makes no sense.
+            ValueError: choices of layers, weights or temperature that make no sense, all of them.
         """
+        if mistakes := list(self._mistakes_of_loss()):
+            raise ValueError(". Also: ".join(mistakes))
+
+    def _mistakes_of_loss(self) -> Iterator[str]:
         low, high = LEARNT_TEMPERATURES
         if self.learn_temperature and not low <= self.temperature <= high:
-            raise ValueError(
-                f"init.temperature is {self.temperature}; one that is learnt starts and stays between {low} and {high}"
-            )
+            stays = f"one that is learnt starts and stays between {low} and {high}"
+            yield f"init.temperature is {self.temperature}; {stays}"
         layers, weights = self.layers, self.layer_weights
         if isinstance(layers, str) and "-" in layers and int.__gt__(*map(int, layers.split("-"))):
-            raise ValueError(f"init.layers is {layers}; a range begins with its lower end")
+            yield f"init.layers is {layers}; a range begins with its lower end"
         if isinstance(layers, list) and len(set(layers)) < len(layers):
-            raise ValueError(f"init.layers names a layer twice: {layers}; init.layer_weights counts one more")
+            yield f"init.layers names a layer twice: {layers}; init.layer_weights counts one more"
         if weights is not None and not any(weights):
-            raise ValueError(f"init.layer_weights is {weights}; some must be more than 0")
+            yield f"init.layer_weights is {weights}; some must be more than 0"
         if isinstance(layers, list) and weights is not None and len(layers) != len(weights):
-            raise ValueError(f"init.layer_weights has {len(weights)} numbers for {len(layers)} layers")
+            yield f"init.layer_weights has {len(weights)} numbers for {len(layers)} layers"
         if self.compatibility == "reference" and self.reads_sentences:
-            raise ValueError(
+            yield (
                 "init.compatibility is reference, but the published code has no words in sentences; set "
                 "init.context_sentences_per_step to 0"
             )

@@ -62,6 +62,9 @@ class PretrainSettings(Settings):
     document_masking: bool = False
     """Documents in one row do not see each other: attention and positions begin anew at every end-of-document token.
     Counts in stage 1's running text as well."""
+    whole_word_masking: bool = False
+    """Masked language models hide all tokens of a word or none; in scripts without spaces every token counts as a word.
+    Counts in stage 1's running text as well; validation hides single tokens in any case."""
     skip_steps: list[tuple[Count, Count]] = []
     """First and last step of stretches whose data is passed over, [[4901, 5100]]: these steps and all later ones read
     what comes after. An interrupted training takes new stretches that begin after the step it has reached."""

@@ -171,7 +171,8 @@ def _problem(error: Any, lines: dict[Place, int]) -> tuple[int | None, str]:
         return line, f"{dotted(place)} is missing"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
-        return line, f"{dotted(place)}: {message}" if place else message
+        named = not place or message.startswith(f"{dotted(place)}.")  # the sentence says itself where
+        return line, message if named else f"{dotted(place)}: {message}"
     return line, f"{dotted(known or place)}: {message[0].lower()}{message[1:]}, got {error['input']!r}"
 
 

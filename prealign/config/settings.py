@@ -18,6 +18,7 @@ from prealign.config.engine import EngineSettings
 from prealign.config.evaluation import EvalSettings
 from prealign.config.fields import HUB_NAME, Count, InputPath, ModelPath, Positive, Settings, Share, check_code, resolve
 from prealign.config.init import InitSettings, ModelSettings
+from prealign.config.knowledge import KnowledgeSettings
 from prealign.config.pretrain import PretrainSettings
 
 
@@ -97,16 +98,21 @@ class Recipe(Settings):
     data: str = "."
     """Folder that corpus paths are relative to."""
     seed: int = Field(default=1, ge=0)
-    """Key of every random draw."""
+    """Key of every random draw; with `seeds`, of those that make the data."""
+    seeds: list[Annotated[int, Field(ge=0)]] = []
+    """Train every arm once with each of these: initial weights, order of rows, switched words and masks are drawn anew,
+    the data (dictionary, tokenizer, store, test sets) stay those of `seed`. None: once, with `seed`."""
     arms: list[Arm] = Field(default=["joint", "prealign"], min_length=1)
     """What is compared: joint (no alignment), prealign (init and switching), init_only, switching_only (`--arms all`
     takes these four); during and after (words are aligned while or after the text is learnt, where init_only aligns
-    them before), both_sides (prealign, but switched words are predicted as well)."""
+    them before), both_sides (prealign, but switched words are predicted as well), full_alignment (joint, where a piece
+    and its clone are one id: the upper bound of a cloned language)."""
     languages: dict[str, Language]
     """The languages by BCP 47 code."""
     dictionary: DictionarySettings = DictionarySettings()
     tokenizer: TokenizerSettings = TokenizerSettings()
     store: StoreSettings = StoreSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
     model: ModelSettings = ModelSettings()
     init: InitSettings = InitSettings()
     pretrain: PretrainSettings = PretrainSettings()
@@ -118,6 +124,13 @@ class Recipe(Settings):
     @classmethod
     def _all_arms(cls, value: Any) -> Any:
         return list(FOUR_ARMS) if value in ("all", ["all"]) else value
+
+    @field_validator("seeds")
+    @classmethod
+    def _named_once(cls, value: list[int]) -> list[int]:
+        if repeated := [str(seed) for place, seed in enumerate(value) if seed in value[:place]]:
+            raise ValueError(f"{', '.join(dict.fromkeys(repeated))} is named twice; each seed trains every arm once")
+        return value
 
     @field_validator("languages")
     @classmethod
@@ -167,9 +180,27 @@ class Recipe(Settings):
             raise ValueError(
                 f"pretrain.sampling_alpha computes the languages' shares from their sizes; remove it, or {given[0]}"
             )
+        self._check_arms()
         self._check_alignment()
         self._check_kind()
+        self._check_knowledge()
+        self._check_sentences()
         return self
+
+    def _check_arms(self) -> None:
+        """What single arms ask of the other sections."""
+        if "full_alignment" not in self.arms:
+            return
+        if not any(language.clone_of for language in self.languages.values()):
+            raise ValueError(
+                "arm full_alignment makes one id of a piece and its clone, so it needs a language with `clone_of`; "
+                "real languages have no such pieces"
+            )
+        if self.init.lm_on == "words" and self.init.lm_weight:
+            raise ValueError(
+                "arm full_alignment reads running text in stage 1, where a word and its clone would be one, but "
+                "init.lm_on is words"
+            )
 
     def _check_alignment(self) -> None:
         """What stage 1 asks of the other sections."""
@@ -188,20 +219,68 @@ class Recipe(Settings):
                 f"arm {timed[0]} brings the {init.max_steps:,} batches of words of init.max_steps in pretraining, one "
                 f"a step, but pretrain.max_steps is {self.pretrain.max_steps:,}"
             )
-        if init.reads_sentences and not (
+        if self.reads_sentences and not (
             self.dictionary.keep_links and any(pair.path is None for pair in self.dictionary.pairs)
         ):
+            setting = "init.context_sentences_per_step" if init.reads_sentences else "eval.context_sentences"
             raise ValueError(
-                "init.context_sentences_per_step reads linked sentence pairs, so it needs a dictionary.keep_links "
-                "above 0 and a dictionary pair that is made from text (one with a `path` has no sentences)"
+                f"{setting} reads linked sentence pairs, so it needs a dictionary.keep_links above 0 and a dictionary "
+                "pair that is made from text (one with a `path` has no sentences)"
             )
         if init.lm_on == "words" and init.lm_weight and not self.dictionary.pairs:
             raise ValueError("init.lm_on is words, but the recipe names no dictionary pairs")
 
     def _check_kind(self) -> None:
         """What a masked language model cannot do."""
+        if self.model.kind == "causal_lm" and self.pretrain.whole_word_masking:
+            raise ValueError("pretrain.whole_word_masking is about hidden tokens, so it needs model.kind: masked_lm")
         if self.model.kind == "masked_lm" and self.init.lm_on == "words" and self.init.lm_weight:
             raise ValueError("init.lm_on is words, but a word alone gives a masked LM nothing to guess from")
+        if self.model.kind == "masked_lm" and self.knowledge.language is not None:
+            raise ValueError(
+                "knowledge asks how a model goes on with a sentence, which a masked LM does not do; leave "
+                "knowledge.language out, or train a causal LM"
+            )
+        if self.model.kind == "masked_lm" and self.eval.lm_eval.tasks:
+            raise ValueError("eval.lm_eval asks causal models only; leave its tasks out, or train a causal LM")
+
+    def _check_knowledge(self) -> None:
+        """The language that facts are written in."""
+        code = self.knowledge.language
+        if code is not None and (code not in self.languages or self.languages[code].clone_of is not None):
+            raise ValueError(f"knowledge.language: {code} must be one of the languages, and none that is cloned")
+        if unknown := set(self.knowledge.wordings) - set(self.languages):
+            raise ValueError(f"knowledge.wordings: {', '.join(sorted(unknown))} is not among the languages")
+
+    @property
+    def training_seeds(self) -> list[int]:
+        """The seeds that every arm is trained with."""
+        return self.seeds or [self.seed]
+
+    @property
+    def training_seed(self) -> int:
+        """Key of every draw of a training, in a recipe that has one training of each arm (`with_seed`)."""
+        assert len(self.training_seeds) == 1, "take with_seed first"
+        return self.training_seeds[0]
+
+    def with_seed(self, seed: int) -> Recipe:
+        """The part of the experiment that is trained with one of its seeds; its folders stay the same."""
+        return self if self.training_seeds == [seed] else self.model_copy(update={"seeds": [seed]})
+
+    def _check_sentences(self) -> None:
+        """Sets of translated sentences without a file."""
+        for item in self.eval.sentences:
+            clone = self.languages.get(item.target)
+            if item.path is None and (clone is None or clone.clone_of != item.source):
+                raise ValueError(
+                    f"eval.sentences, {item.name}: {item.target} is no clone of {item.source}, so its sentences cannot "
+                    "be made; give the `path` of a file"
+                )
+
+    @property
+    def reads_sentences(self) -> bool:
+        """Whether a stage reads linked sentence pairs."""
+        return self.init.reads_sentences or self.eval.context_sentences > 0
 
     @property
     def has_text(self) -> bool:

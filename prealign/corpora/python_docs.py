@@ -58,11 +58,29 @@ def python_documents() -> Iterator[str]:
     yield from _all_documents(Path(sysconfig.get_path("stdlib")))
 
 
+def module_paragraphs(modules: Iterable[str]) -> Iterator[str]:
+    """Yield the paragraphs of the docstrings of some modules and packages, each text once; names that this Python's
+    standard library does not have are passed over."""
+    library = Path(sysconfig.get_path("stdlib"))
+    seen: set[str] = set()
+    for name in modules:
+        file = library / f"{name}.py"
+        files = [file] if file.is_file() else _source_files(library / name)
+        for path in files:
+            for piece in _new(_docstrings(path), seen):
+                yield from map(textwrap.dedent, piece.split("\n\n"))
+
+
+def _source_files(folder: Path) -> list[Path]:
+    """The documented source files under a folder, by path."""
+    return [path for path in sorted(folder.rglob("*.py")) if LEFT_OUT.isdisjoint(path.relative_to(folder).parts)]
+
+
 @cache
 def _all_documents(library: Path) -> tuple[str, ...]:
     """The documents of a standard library, kept since every stage of a run reads them: 2 MB, but 4 s of parsing."""
     topics = library / "pydoc_data" / "topics.py"
-    files = [path for path in sorted(library.rglob("*.py")) if LEFT_OUT.isdisjoint(path.relative_to(library).parts)]
+    files = _source_files(library)
     missing = [f"pydoc's topics ({topics})"] if not topics.is_file() else []
     missing += [f"the source files of its standard library (under {library})"] if not files else []
     if missing:

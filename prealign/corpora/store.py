@@ -8,10 +8,11 @@ bytes each); and `store.json` with counts and fingerprints, written last. `store
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,29 @@ class TokenStream:
         return wrapped
 
 
+class _Renamed:
+    """Tokens of a stream with other ids, looked up when they are read: a memory map of any size stays one."""
+
+    def __init__(self, tokens: Tokens, names: Tokens) -> None:
+        self._tokens, self._names = tokens, names
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __getitem__(self, places: slice) -> Tokens:
+        found: Tokens = self._names[self._tokens[places]]
+        found.flags.writeable = False
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self._names[self._tokens].astype(dtype or self._names.dtype, copy=False)
+
+    def take(self, places: NDArray[np.int64], mode: Literal["wrap"]) -> Tokens:
+        """As numpy's, for windows that go over the end."""
+        found: Tokens = self._names[self._tokens.take(places, mode=mode)]
+        return found
+
+
 class TokenStore:
     """A finished store, memory-mapped for reading."""
 
@@ -106,6 +130,23 @@ class TokenStore:
                 f"The store in {self.folder} has no {split} text of {language}; it has {', '.join(self.languages)}."
             )
         return self._streams[language, split]
+
+    def renamed(self, names: NDArray[np.int64]) -> TokenStore:
+        """The same text in other ids.
+
+        Args:
+            names: [ids of this store] the id that each of them becomes.
+        """
+        short: Tokens = names.astype(self.summary["dtype"])
+        other = copy.copy(self)
+        other.vocab_size, other.document_end = int(names.max()) + 1, int(names[self.document_end])
+        other._streams = {
+            key: TokenStream(
+                cast("Tokens", _Renamed(stream.tokens, short)), stream.document_starts, stream.document_bytes
+            )
+            for key, stream in self._streams.items()
+        }
+        return other
 
     def check_tokenizer(self, tokenizer: FastTokenizer) -> None:
         """Refuse a tokenizer that did not write this store.

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -63,12 +64,15 @@ def write_store(
     seed: int,
     workers: int = 1,
     batch_characters: int = BATCH_CHARACTERS,
+    training_only: Mapping[str, Callable[[], Iterator[str]]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Tokenise every language's documents into `folder`, or go on with what an interrupted call has left there.
 
     A document goes to validation by a keyed hash of its text; either split gets at least one document. Memory does not
     grow with the text.
 
+    Args:
+        training_only: opens further documents of a language, which come last and never go to validation.
     Returns:
         What `store.json` holds: `{"format", "vocab_size", "tokenizer", "fingerprint", "dtype", "document_end",
         "languages": {code: {split: {documents, tokens, bytes, fingerprint}}}, "left_out": {code: {reason: {count,
@@ -90,7 +94,9 @@ def write_store(
         done: dict[str, Any] = files.read_json(progress) if progress.is_file() else {"batches": 0}
         if "left_out" not in done:
             drops = Drops()
-            batches = _batches(_with_split(opened(drops), validation_share, seed), batch_characters)
+            split = _with_split(opened(drops), validation_share, seed)
+            further = (Document(text, len(text.encode()), "train") for text in training_only.get(code, tuple)())
+            batches = _batches(chain(split, further), batch_characters)
             tokenised = encoded(islice(batches, done["batches"], None), tokenizer, folder / TOKENIZER, workers)
             splits = _write_language(folder, code, dtype, tokenised, done)
             _check_enough(code, splits)

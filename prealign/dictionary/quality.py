@@ -1,12 +1,16 @@
 """How good a dictionary is: against a mapping known exactly, or against a gold dictionary made by people.
 
-Used by `build-dict` on English-Clone, where the answer is known, and by the benchmarks on real languages.
+Used by `build-dict` on English-Clone, where the answer is known; by `eval`, `prealign dictionary quality` and the
+benchmarks on real languages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from prealign.corpora.words import fold
 from prealign.dictionary.dictionary import Dictionary
@@ -62,24 +66,42 @@ def against_gold(dictionary: Dictionary, gold: Dictionary) -> dict[str, Any]:
         that the dictionary has; right_at_1: precision_at_1 times coverage, the share of all gold words answered
         rightly; and the sizes.
     """
-    answers = {word: {target for _, target in found} for word, found in _folded_translations(gold).items()}
-    ours = _folded_translations(dictionary)
-    covered = [word for word in answers if word in ours]
-    first = sum(ours[word][0][1] in answers[word] for word in covered)
-    any_right = sum(any(target in answers[word] for _, target in ours[word]) for word in covered)
-    drawn = sum(
-        _share(sum(p for p, target in ours[word] if target in answers[word]), sum(p for p, _ in ours[word]))
-        for word in covered
-    )
-    return {
-        "precision_at_1": _share(first, len(covered)),
-        "any_right": _share(any_right, len(covered)),
-        "right_when_drawn": _share(drawn, len(covered)),
-        "coverage": _share(len(covered), len(answers)),
-        "right_at_1": _share(first, len(answers)),
+    found = answers(dictionary, gold)
+    sizes = {
         "entries": len(dictionary),
-        "source_words": len(ours),
-        "gold_words": len(answers),
+        "source_words": len(_folded_translations(dictionary)),
+        "gold_words": len(found),
+    }
+    return share_of_answers(found.sum(axis=0)) | sizes
+
+
+def answers(dictionary: Dictionary, gold: Dictionary) -> NDArray[np.float64]:
+    """What a dictionary says to each word of a gold dictionary, case folded, [gold words, 5].
+
+    Columns: 1; whether it has the word; whether its most probable translation is one of gold's; whether any is; the
+    probability that one drawn by p(target | source) is.
+    """
+    right = {word: {target for _, target in found} for word, found in _folded_translations(gold).items()}
+    ours = _folded_translations(dictionary)
+    rows = np.zeros((len(right), 5))
+    rows[:, 0] = 1.0
+    for row, (word, targets) in zip(rows, right.items()):
+        if found := ours.get(word):
+            hits = [target in targets for _, target in found]
+            drawn = _share(sum(p for (p, _), hit in zip(found, hits) if hit), sum(p for p, _ in found))
+            row[1:] = 1.0, hits[0], any(hits), drawn
+    return rows
+
+
+def share_of_answers(sums: NDArray[np.float64]) -> dict[str, float]:
+    """The shares that `against_gold` names, from the columns of `answers` summed over words (or averaged), [5]."""
+    words, covered, first, any_right, drawn = sums.tolist()
+    return {
+        "precision_at_1": _share(first, covered),
+        "any_right": _share(any_right, covered),
+        "right_when_drawn": _share(drawn, covered),
+        "coverage": _share(covered, words),
+        "right_at_1": _share(first, words),
     }
 
 

@@ -1,7 +1,8 @@
 """Bits per byte: how many bits the model needs to write down a text, per byte of it.
 
-The measure by which languages, tokenizers and arms are compared (perplexity depends on the tokenizer). The training
-loop takes it on a few documents now and then, the final evaluation on every validation document.
+The measure by which languages, tokenizers and arms are compared (perplexity, given beside it, depends on the
+tokenizer). The training loop takes it on a few documents now and then, the final evaluation on every validation
+document, with the bits of each as an item.
 
 What is counted, exactly:
 
@@ -17,17 +18,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from prealign import draws
+from prealign import __version__, draws
 from prealign.errors import PrealignError
 from prealign.evaluation.states import evaluating
+from prealign.evaluation.task import Item, Measure, Outcome
 from prealign.objectives.causal_lm import head_is_plain
 from prealign.objectives.chunks import rows_at_once
 
@@ -35,6 +37,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from prealign.corpora.store import TokenStream
+
+
+class PerDocument(NamedTuple):
+    """What the sums are made of, [documents] each."""
+
+    number: NDArray[np.int64]
+    """Place of the document in its stream."""
+    bits: NDArray[np.float64]
+    bytes: NDArray[np.int64]
+    tokens: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,7 @@ class BitsPerByte:
     """Longest window, in tokens."""
     stride: int
     """Tokens predicted by every window of a long document after its first."""
+    per_document: PerDocument = field(compare=False, repr=False)
 
     @property
     def value(self) -> float:
@@ -166,14 +179,66 @@ def bits_per_byte(
             inputs, targets, counts = _read(tokens, starts, windows, rows)
             losses = token_losses(model, inputs, targets, counts, plain_head)  # [predicted], row by row
             np.add.at(bits, np.repeat(windows.document[rows], counts.sum(axis=1)), losses / math.log(2.0))
+    found = PerDocument(chosen, bits[chosen], np.asarray(stream.document_bytes)[chosen], lengths[chosen])
     return BitsPerByte(
-        bits=float(bits.sum()),
-        bytes=int(np.asarray(stream.document_bytes)[chosen].sum()),
-        tokens=int(lengths[chosen].sum()),
+        bits=float(found.bits.sum()),
+        bytes=int(found.bytes.sum()),
+        tokens=int(found.tokens.sum()),
         documents=len(chosen),
         block_size=block_size,
         stride=stride,
+        per_document=found,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class BitsPerByteTask:
+    """Bits per byte of every language, on all validation documents."""
+
+    streams: dict[str, TokenStream]
+    """Validation documents by language."""
+    data: dict[str, str]
+    """Fingerprints of these documents."""
+    block_size: int
+    batch_size: int
+    """Rows of `block_size` tokens per forward pass."""
+    name: str = "bits_per_byte"
+
+    def run(self, model: PreTrainedModel) -> Outcome:
+        """Scores: {language: as `BitsPerByte.as_dict`}; one item for each document."""
+        scores: dict[str, Any] = {}
+        measures: list[Measure] = []
+        items: list[Item] = []
+        for code, stream in self.streams.items():
+            found = bits_per_byte(model, stream, block_size=self.block_size, batch_size=self.batch_size)
+            signature = f"data:{self.data[code]}|{found.signature}|v:{__version__}"
+            scores[code] = found.as_dict() | {"signature": signature}
+            measures += self._measures(code, found, signature)
+            items += [
+                Item(code, str(number), float(bits), float(n_bytes), {"tokens": int(n_tokens)})
+                for number, bits, n_bytes, n_tokens in zip(*found.per_document, strict=True)
+            ]
+        return Outcome(scores, measures, items)
+
+    def _measures(self, code: str, found: BitsPerByte, signature: str) -> Iterator[Measure]:
+        conditions: dict[str, Any] = {"task": self.name, "of": code, "better": "lower", "form": "number"}
+        yield Measure(
+            **conditions,
+            name="bits/byte",
+            value=found.value,
+            test=code,
+            note="over whole validation documents, each read on its own; "
+            f"documents longer than {found.block_size:,} tokens in windows that advance by {found.stride:,}.",
+            signature=signature,
+        )
+        yield Measure(
+            **conditions,
+            name="perplexity",
+            value=found.perplexity,
+            headline=False,
+            note="per token; compares models with the same tokenizer only.",
+            signature=f"{signature}|tokens:{found.tokens}",
+        )
 
 
 def like_length(lengths: NDArray[np.int64], max_batch_tokens: int) -> Iterator[NDArray[np.int64]]:

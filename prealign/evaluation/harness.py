@@ -1,12 +1,11 @@
-"""All measurements on one model: test sets are encoded once per run, for training and for the final evaluation.
+"""The tests of a run: encoded once, for quick looks in training and for the final evaluation.
 
     suite = Suite.of(tokenizer, store, dictionaries, settings, block_size=128)
     row |= suite.quick(model, max_tokens=20_000)           # now and then in training, for a row of metrics.jsonl
-    arms["joint"] = evaluate_model(folder, suite)          # at the end, for results.json
-    print(comparison_table(arms).text())
+    outcomes = [task.run(model) for task in suite.tasks]   # at the end, for results.json
 
-results.json is {"arms": {arm: what `evaluate_model` returns, with "lm_tokens": {"init": n, "pretrain": n} and
-"seconds": {stage: s} added by who trained it}, "seeds": [...], "versions": {...}}.
+Each task is a module of its own; `stages.evaluate` runs them on all arms and seeds and adds those that training does
+not need.
 """
 
 from __future__ import annotations
@@ -17,13 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from prealign import files
 from prealign.config.evaluation import OWN_TESTS, EvalSettings
 from prealign.errors import PrealignError
-from prealign.evaluation.bits_per_byte import bits_per_byte
-from prealign.evaluation.masked_lm_loss import masked_lm_loss
-from prealign.evaluation.sentence_retrieval import SentenceTest
-from prealign.evaluation.word_retrieval import WordTest
-from prealign.log import progress
+from prealign.evaluation.bits_per_byte import BitsPerByteTask, bits_per_byte
+from prealign.evaluation.masked_lm_loss import MaskedLMLossTask, masked_lm_loss
+from prealign.evaluation.sentence_retrieval import SentenceRetrievalTask, SentenceTest
+from prealign.evaluation.task import Task
+from prealign.evaluation.word_retrieval import WordRetrievalTask, WordTest
+from prealign.hub import refuse_unreachable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -45,8 +48,8 @@ class Suite:
     """Validation documents by language."""
     words: dict[str, dict[str, WordTest]]
     """Language pair ("en--de") -> test ("held_out", "trained", or the name of a gold dictionary)."""
-    sentences: dict[str, SentenceTest]
-    """By name and language pair ("tatoeba en--de")."""
+    tasks: list[Task]
+    """What finished models are measured on."""
     block_size: int
     """Longest row in tokens."""
     batch_size: int
@@ -91,14 +94,19 @@ class Suite:
         for name, source, target, pairs in sentences:
             full_name = f"{name} {source}--{target}"
             sentence_tests[full_name] = SentenceTest.of(full_name, pairs, tokenizer, block_size)
-        return cls(
-            validation={code: store.stream(code, "validation") for code in store.languages},
-            words=words,
-            sentences=sentence_tests,
-            block_size=block_size,
-            batch_size=settings.batch_size,
-            masking=masking,
-        )
+            log.info("sentence retrieval, %s", sentence_tests[full_name])
+        validation = {code: store.stream(code, "validation") for code in store.languages}
+        rows: dict[str, Any] = {"block_size": block_size, "batch_size": settings.batch_size}
+        tasks: list[Task] = [
+            BitsPerByteTask(validation, {code: _sizes(stream) for code, stream in validation.items()}, **rows)
+            if masking is None
+            else MaskedLMLossTask(validation, {code: _ids(store, code) for code in validation}, masking, **rows)
+        ]
+        if words:
+            tasks.append(WordRetrievalTask(words, settings.batch_size))
+        if sentence_tests:
+            tasks.append(SentenceRetrievalTask(sentence_tests, settings.batch_size * block_size))
+        return cls(validation, words, tasks, **rows, masking=masking)
 
     def quick(self, model: PreTrainedModel, max_tokens: int) -> dict[str, Any]:
         """Part of a row of metrics.jsonl: bits per byte on a fixed sample of documents, P@1 of words per layer.
@@ -106,10 +114,11 @@ class Suite:
         Returns:
             {"bits_per_byte": {language: value}, or of masked LMs "masked_lm_loss",
              "word_retrieval": {pair: {test: [P@1 per layer, mean of both directions]}},
-             "word_cosine": {pair: {test: [mean cosine between all words, per layer]}}}
+             "word_cosine": {pair: {test: [mean cosine between all words, per layer]}},
+             "word_loss": {pair: {"held_out": [the loss of stage 1 on words that are never trained, per layer]}}}
         """
         measured = {
-            pair: {name: test.measure(model, self.batch_size) for name, test in tests.items()}
+            pair: {name: test.measure(model, self.batch_size, loss=name == HELD_OUT) for name, test in tests.items()}
             for pair, tests in self.words.items()
         }
         return {
@@ -121,6 +130,10 @@ class Suite:
             },
             "word_cosine": {
                 pair: {name: found.cosine for name, found in tests.items()} for pair, tests in measured.items()
+            },
+            "word_loss": {
+                pair: {name: found.loss for name, found in tests.items() if found.loss is not None}
+                for pair, tests in measured.items()
             },
         }
 
@@ -145,45 +158,46 @@ class Suite:
         return {pair: tests[HELD_OUT].chance for pair, tests in self.words.items() if HELD_OUT in tests}
 
 
-def evaluate_model(model: PreTrainedModel | Path, suite: Suite) -> dict[str, Any]:
-    """Measure one model on everything.
-
-    Args:
-        model: a loaded model, or its Hugging Face folder, which is then loaded by `load_model`.
-    Returns:
-        {"bits_per_byte": {language: ...}, "word_retrieval": {pair: {test: ...}}, "sentence_retrieval": {name: ...}},
-        for masked LMs "masked_lm_loss" in the place of the first; the parts as `BitsPerByte.as_dict`,
-        `WordRetrieval.as_dict` and `SentenceRetrieval.as_dict` give them.
-    """
-    loaded = load_model(model) if isinstance(model, Path) else model
-    on_text = {}
-    for code, stream in progress(suite.validation.items(), "running text", total=len(suite.validation)):
-        on_text[code] = suite.on_text(loaded, stream)
-    return {
-        suite.text_measure: on_text,
-        "word_retrieval": {
-            pair: {kind: test.measure(loaded, suite.batch_size).as_dict() for kind, test in tests.items()}
-            for pair, tests in suite.words.items()
-        },
-        "sentence_retrieval": {
-            sentences: test.measure(loaded, suite.batch_size).as_dict() for sentences, test in suite.sentences.items()
-        },
-    }
-
-
-def load_model(folder: Path) -> PreTrainedModel:
-    """A model from its Hugging Face folder, in float32, on the first GPU or the CPU; config.json says of which kind."""
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
+def is_masked(place: Path | str) -> bool:
+    """Whether the Hugging Face folder (or hub name) holds a masked LM, as its config.json says."""
+    refuse_unreachable(place)
+    from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
-        model = (AutoModelForMaskedLM if masked else AutoModelForCausalLM).from_pretrained(
-            folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, local_files_only=True
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=Path(place).is_dir())
+    except (OSError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise PrealignError(f"No language model could be read from {place}: {reason}") from None
+    return any(name.endswith("ForMaskedLM") for name in config.architectures or ())
+
+
+def _sizes(stream: TokenStream) -> str:
+    """Fingerprint of the documents' sizes in bytes, which tells texts apart and is the same for any tokenizer."""
+    return files.fingerprint_of(np.asarray(stream.document_bytes).tolist())
+
+
+def _ids(store: TokenStore, code: str) -> str:
+    """Fingerprint of the validation documents as token ids."""
+    found: str = store.summary["languages"][code]["validation"]["fingerprint"]
+    return found
+
+
+def load_model(place: Path | str) -> PreTrainedModel:
+    """A model from its Hugging Face folder (or hub name), in float32, on the first GPU or the CPU."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+
+    kind = AutoModelForMaskedLM if is_masked(place) else AutoModelForCausalLM
+    try:
+        model = kind.from_pretrained(
+            place,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=Path(place).is_dir(),
         )
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise PrealignError(f"No language model could be read from {folder}: {reason}") from None
+        raise PrealignError(f"No language model could be read from {place}: {reason}") from None
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()

@@ -13,23 +13,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prealign import draws
+from prealign import __version__, draws
 from prealign.errors import PrealignError
 from prealign.evaluation.bits_per_byte import choose_documents, like_length, plan_windows
 from prealign.evaluation.states import evaluating
+from prealign.evaluation.task import Item, Measure, Outcome
+from prealign.objectives.causal_lm import IGNORED
 from prealign.objectives.masked_lm import MaskedLM, Masking, mask_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from prealign.corpora.store import TokenStream
+
+
+class PerDocument(NamedTuple):
+    """What the sums are made of, [documents] each."""
+
+    number: NDArray[np.int64]
+    """Place of the document in its stream."""
+    nats: NDArray[np.float64]
+    hidden: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,7 @@ class MaskedLMLoss:
     """Documents read."""
     block_size: int
     """Longest row, in tokens."""
+    per_document: PerDocument = field(compare=False, repr=False)
 
     @property
     def value(self) -> float:
@@ -84,24 +96,28 @@ def masked_lm_loss(
     starts = np.asarray(stream.document_starts, dtype=np.int64)
     chosen = choose_documents(starts[1:] - starts[:-1], max_tokens)
     hides_all = replace(masking, masked=1.0, replaced=0.0)
-    objective, total, hidden = MaskedLM(), 0.0, 0
+    objective = MaskedLM()
+    nats, hidden = np.zeros(len(starts) - 1), np.zeros(len(starts) - 1, dtype=np.int64)  # of each document
     with evaluating(model):
-        for batch in _batches(stream, chosen, hides_all, block_size, batch_size * block_size):
+        for documents, batch in _batches(stream, chosen, hides_all, block_size, batch_size * block_size):
+            of_labels = np.repeat(documents, (batch["labels"] != IGNORED).sum(axis=1))  # [hidden tokens]
             on_device = {name: torch.from_numpy(array).to(model.device) for name, array in batch.items()}
-            total += float(objective.loss_sum(model, on_device))
-            hidden += objective.count(on_device)
-    if not hidden:
+            np.add.at(nats, of_labels, objective.losses(model, on_device).double().cpu().numpy())
+            np.add.at(hidden, of_labels, 1)
+    if not hidden.any():
         raise PrealignError(
             "masked LM loss: no token was hidden, the documents are too few or too short. Give the language more text "
             "or raise store.validation_share."
         )
-    return MaskedLMLoss(total, hidden, len(chosen), block_size)
+    found = PerDocument(chosen, nats[chosen], hidden[chosen])
+    return MaskedLMLoss(float(nats.sum()), int(hidden.sum()), len(chosen), block_size, found)
 
 
 def _batches(
     stream: TokenStream, documents: NDArray[np.int64], masking: Masking, block_size: int, max_batch_tokens: int
-) -> Iterator[dict[str, NDArray[np.int64]]]:
-    """Rows of like length together, longest first: input_ids and labels with hidden tokens, attention_mask."""
+) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]]:
+    """Rows of like length together, longest first: the document of each row; input_ids and labels with hidden tokens,
+    attention_mask."""
     starts = np.asarray(stream.document_starts, dtype=np.int64)
     windows = plan_windows(documents, np.diff(starts)[documents], block_size, block_size)
     # A row of a document is named by where it begins, so that the sample of documents does not matter.
@@ -116,4 +132,48 @@ def _batches(
             tokens = np.asarray(stream.tokens[begin : begin + size]).astype(np.int64)[None]
             (ids[place, :size],), (labels[place, :size],) = mask_tokens(tokens, [key], masking)
             mask[place, :size] = 1
-        yield {"input_ids": ids, "labels": labels, "attention_mask": mask}
+        yield windows.document[rows], {"input_ids": ids, "labels": labels, "attention_mask": mask}
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedLMLossTask:
+    """The masked LM loss of every language, on all validation documents."""
+
+    streams: dict[str, TokenStream]
+    """Validation documents by language."""
+    data: dict[str, str]
+    """Fingerprints of these documents as token ids."""
+    masking: Masking
+    block_size: int
+    batch_size: int
+    """Rows of `block_size` tokens per forward pass."""
+    name: str = "masked_lm_loss"
+
+    def run(self, model: PreTrainedModel) -> Outcome:
+        """Scores: {language: as `MaskedLMLoss.as_dict`}; one item for each document with hidden tokens."""
+        scores: dict[str, Any] = {}
+        measures: list[Measure] = []
+        items: list[Item] = []
+        for code, stream in self.streams.items():
+            sizes = {"block_size": self.block_size, "batch_size": self.batch_size}
+            told = (found := masked_lm_loss(model, stream, self.masking, **sizes)).as_dict()
+            scores[code] = told | {"signature": f"data:{self.data[code]}|{told['signature']}|v:{__version__}"}
+            measures.append(
+                Measure(
+                    task=self.name,
+                    name="masked LM loss",
+                    of=code,
+                    value=found.value,
+                    better="lower",
+                    form="number",
+                    test=code,
+                    note="nats per hidden token, the same tokens for all arms.",
+                    signature=scores[code]["signature"],
+                )
+            )
+            items += [
+                Item(code, str(number), float(nats), float(hidden))
+                for number, nats, hidden in zip(*found.per_document, strict=True)
+                if hidden
+            ]
+        return Outcome(scores, measures, items)

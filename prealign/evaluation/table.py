@@ -1,58 +1,87 @@
-"""The comparison of arms as a table: aligned columns for the terminal, Markdown for papers, rows for the report's page.
-
-Needs no torch. What each column shows and under which conditions is decided here once, so that all three say the same.
+"""A table, drawn three ways, and how numbers are written: aligned columns for the terminal, Markdown for papers, rows
+for the report's page. Needs no torch.
 """
 
 from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from itertools import groupby
+from typing import TextIO
 
 BOLD, DIM, RESET = "\033[1m", "\033[2m", "\033[0m"
 MISSING = "–"
+ESCAPED_BAR = r"\|"
 NOTE_WIDTH = 100
+BLOCK_WIDTH = 120
+"""Characters per line of a table; what is wider goes on in a second block underneath."""
 
 LAYER_RULE = "mean over all layers and both directions"
 """The one number reported for word retrieval, fixed beforehand: picking each arm's best layer would flatter it."""
 
-CONTROL_NOTE = (
-    "Equal text for all arms: those without stage 1 (joint, switching_only, during, after) were first trained on the "
-    "very LM tokens that stage 1 consumes, in the same order, with the LM loss but without the alignment loss."
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A header of one or two lines per column, one row per arm, and notes that belong under it."""
+    """A header of one or two lines per column, rows, and notes that belong under it."""
 
     header: list[tuple[str, str]]
     """For each column what it shows and, on a second line, its unit or language."""
     rows: list[list[str]]
     notes: list[str]
+    lead: int = 1
+    """Columns that name the row: they stand at the left, and again in front of every block."""
 
     def text(self, colour: bool = False) -> str:
-        """Aligned columns: the first to the left, numbers to the right; no tab, no line drawing."""
-        lines = [[part[i] for part in self.header] for i in (0, 1)] + self.rows
-        widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
-        drawn = []
-        for line in lines:
-            numbers = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]
-            drawn.append("   ".join([line[0].ljust(widths[0]), *numbers]).rstrip())
+        """Aligned columns: names to the left, numbers to the right; no tab. Wide tables continue in further blocks."""
         bold, dim, reset = (BOLD, DIM, RESET) if colour else ("", "", "")
-        head = [f"{bold}{line}{reset}" for line in drawn[:2] if line.strip()]
-        rule = "─" * max(map(len, drawn))
+        lines, widths = self._lines()
+        drawn = []
+        for block in self.blocks():
+            texts = []
+            for line in lines:
+                cells = [line[i].ljust(widths[i]) if i < self.lead else line[i].rjust(widths[i]) for i in block]
+                texts.append("   ".join(cells).rstrip())
+            head = [f"{bold}{text}{reset}" for text in texts[:2] if text.strip()]
+            drawn.append("\n".join([*head, "─" * max(map(len, texts)), *texts[2:]]))
         notes = [dim + textwrap.fill(note, NOTE_WIDTH, subsequent_indent="  ") + reset for note in self.notes]
-        return "\n".join([*head, rule, *drawn[2:], "", *notes]).rstrip() + "\n"
+        return "\n\n".join([*drawn, "\n".join(notes)]).rstrip() + "\n"
 
     def markdown(self) -> str:
-        """A Markdown table with the notes under it."""
-        header = [" ".join(part for part in parts if part) for parts in self.header]
-        lines = [header, ["---"] + ["---:"] * (len(header) - 1), *self.rows]
-        drawn = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
-        return "\n".join([*drawn, "", *(f"- {note}" for note in self.notes)]).rstrip() + "\n"
+        """Markdown, in the same blocks, with the notes under it."""
+        drawn = []
+        for block in self.blocks():
+            header = [" ".join(part for part in self.header[i] if part) for i in block]
+            rule = ["---" if i < self.lead else "---:" for i in block]
+            lines = [header, rule, *([row[i] for i in block] for row in self.rows)]
+            drawn.append(
+                "\n".join(f"| {' | '.join(cell.replace('|', ESCAPED_BAR) for cell in line)} |" for line in lines)
+            )
+        return "\n\n".join([*drawn, "\n".join(f"- {note}" for note in self.notes)]).rstrip() + "\n"
+
+    def blocks(self) -> list[list[int]]:
+        """Numbers of the columns that fit side by side; columns with the same first line stay together if they can."""
+        _, widths = self._lines()
+        lead = list(range(self.lead))
+
+        def width(columns: Sequence[int]) -> int:
+            return sum(widths[i] + 3 for i in columns)
+
+        found: list[list[int]] = [lead]
+        for _, same in groupby(range(self.lead, len(self.header)), key=lambda i: self.header[i][0]):
+            columns = list(same)
+            pieces = [columns] if width([*lead, *columns]) <= BLOCK_WIDTH else [[i] for i in columns]
+            for piece in pieces:
+                if found[-1] != lead and width([*found[-1], *piece]) > BLOCK_WIDTH:
+                    found.append(lead)
+                found[-1] = [*found[-1], *piece]
+        return found
+
+    def _lines(self) -> tuple[list[list[str]], list[int]]:
+        """Header and rows as lines of cells, and the width of each column."""
+        lines = [[part[i] for part in self.header] for i in (0, 1)] + self.rows
+        return lines, [max(len(line[column]) for line in lines) for column in range(len(self.header))]
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -60,59 +89,22 @@ def wants_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def comparison_table(arms: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Arms against measures.
-
-    Args:
-        arms: arm name -> its part of results.json (see `harness`). A part that is missing shows as a dash.
-    """
-    languages, masked = _union(arms, "bits_per_byte"), _union(arms, "masked_lm_loss")
-    words = [pair for pair in _union(arms, "word_retrieval") if any(_held_out(arm, pair) for arm in arms.values())]
-    header = [("arm", "")]
-    header += [("bits/byte", code) for code in languages] + [("masked LM loss", code) for code in masked]
-    header += [("P@1 held-out", pair_name(pair)) for pair in words]
-    header += [("LM tokens", "init"), ("LM tokens", "pretrain")]
-    rows = []
-    for name, arm in arms.items():
-        row = [name]
-        row += [number(arm.get("bits_per_byte", {}).get(code, {}).get("value"), 3) for code in languages]
-        row += [number(arm.get("masked_lm_loss", {}).get(code, {}).get("value"), 3) for code in masked]
-        row += [percent(_held_out(arm, pair).get("p_at_1")) for pair in words]
-        row += [tokens(arm.get("lm_tokens", {}).get(stage)) for stage in ("init", "pretrain")]
-        rows.append(row)
-    return Table(header, rows, _notes(arms, words))
+def listed(parts: Sequence[str]) -> str:
+    """a, b and c"""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def _notes(arms: Mapping[str, Mapping[str, Any]], words: list[str]) -> list[str]:
-    notes = []
-    if _union(arms, "bits_per_byte"):
-        notes.append("bits/byte: over whole validation documents; lower is better.")
-    if _union(arms, "masked_lm_loss"):
-        notes.append("masked LM loss: nats per hidden token, the same tokens for all arms; lower is better.")
-    for pair in words:
-        held_out = next(found for arm in arms.values() if (found := _held_out(arm, pair)))
-        notes.append(
-            f"P@1 held-out, {pair_name(pair)}: how often the nearest word is a translation, among "
-            f"{held_out['n_source']:,} source words held out of alignment and their {held_out['n_target']:,} "
-            f"translations; {LAYER_RULE}; chance {percent(held_out['chance'])}."
-        )
-    seen = {name: arm["lm_tokens"] for name, arm in arms.items() if arm.get("lm_tokens")}
-    if any(counts.get("init") for counts in seen.values()):
-        notes.append(CONTROL_NOTE)
-    if len({sum(counts.values()) for counts in seen.values()}) > 1:
-        notes.append("The arms have NOT seen the same number of LM tokens: their bits per byte do not compare.")
-    return notes
+def p_text(value: float | None) -> str:
+    """A p value with three digits, or a dash where there was no test."""
+    if value is None:
+        return MISSING
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _held_out(arm: Mapping[str, Any], pair: str) -> dict[str, Any]:
-    """Summary of the held-out words of a pair, empty where it was not measured."""
-    found = arm.get("word_retrieval", {}).get(pair, {}).get("held_out", {})
-    return dict(found.get("summary", {}))
-
-
-def _union(arms: Mapping[str, Mapping[str, Any]], part: str) -> list[str]:
-    """Keys of one part over all arms, in order of first appearance."""
-    return list(dict.fromkeys(key for arm in arms.values() for key in arm.get(part, {})))
+def signed(value: float, digits: int) -> str:
+    """A number with its sign, none for what rounds to zero: "+0.012", "−0.029", "0.000"."""
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:.{digits}f}" if rounded == 0 else f"{rounded:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def pair_name(pair: str) -> str:
@@ -122,7 +114,7 @@ def pair_name(pair: str) -> str:
 
 def number(value: float | None, digits: int) -> str:
     """A plain number, or a dash where there is none."""
-    return MISSING if value is None else f"{value:.{digits}f}"
+    return MISSING if value is None else f"{value:z.{digits}f}"
 
 
 def percent(value: float | None) -> str:

@@ -29,6 +29,7 @@ from transformers import (
 from prealign import draws
 from prealign.config.init import ModelSettings
 from prealign.errors import PrealignError
+from prealign.hub import refuse_unreachable
 from prealign.model.vocabulary import add_rows
 
 log = logging.getLogger(__name__)
@@ -192,6 +193,7 @@ def _from_checkpoint(
 
 def _read_config(place: str) -> tuple[type[PretrainedConfig], dict[str, Any]]:
     """Config class and fields of a model folder or hub name."""
+    refuse_unreachable(place)
     try:
         fields, _ = PretrainedConfig.get_config_dict(place)
     except (OSError, ValueError) as error:

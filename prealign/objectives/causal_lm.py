@@ -15,7 +15,7 @@ Labels follow Hugging Face: `labels` line up with `input_ids` and are shifted he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,7 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prealign.objectives.chunks import rows_at_once
-from prealign.objectives.packing import OncePerModel, refuse_leaks, text_inputs, trying_out
+from prealign.objectives.objective import Parts, by_language
+from prealign.objectives.packing import OncePerModel, float32_attention, refuse_leaks, text_inputs, trying_out
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,12 +34,18 @@ PROBE_SCALE = 1000.0
 
 
 class CausalLM:
-    """Next-token prediction for any Hugging Face causal LM; its sum is divided by the number of predicted labels."""
+    """Next-token prediction for any Hugging Face causal LM; its sum is divided by the number of predicted labels.
+
+    Args:
+        languages: what the numbers in `languages` of a batch stand for; such batches tell the loss of each.
+    """
 
     name = "lm"
     trains_everything = True
 
-    def __init__(self) -> None:
+    def __init__(self, languages: Sequence[str] = ()) -> None:
+        self.languages = languages
+        self.parts: Parts | None = None
         self._plain, self._separate = OncePerModel(head_is_plain), OncePerModel(refuse_leaks)
 
     def count(self, batch: Mapping[str, Any]) -> int:
@@ -57,11 +64,16 @@ class CausalLM:
         # Labels move instead of states: h[:, :-1] would copy all states, to save one position of a row.
         labels = F.pad(batch["labels"][:, 1:], (0, 1), value=IGNORED).flatten()  # [rows * length]
         inputs = {"use_cache": False, **text_inputs(model, batch, self._separate)}
-        if not self._plain(model):
-            logits = model(**inputs).logits
-            return F.cross_entropy(logits.float().flatten(0, 1), labels, ignore_index=IGNORED, reduction="sum")
-        hidden = model.base_model(**inputs).last_hidden_state
-        return head_loss(hidden.flatten(0, 1), model.get_output_embeddings().weight, labels)
+        if self._plain(model):
+            hidden = model.base_model(**inputs).last_hidden_state.flatten(0, 1)
+            loss, losses = head_losses(hidden, model.get_output_embeddings().weight, labels)
+        else:
+            logits = model(**inputs).logits.float().flatten(0, 1)
+            losses = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
+            loss = losses.sum()
+        of_rows = losses.view_as(batch["labels"]), (labels != IGNORED).view_as(batch["labels"])
+        self.parts = by_language(batch, self.languages, *of_rows)
+        return loss
 
 
 def head_loss(hidden: Tensor, weight: Tensor, labels: Tensor, chunk: int | None = None) -> Tensor:
@@ -71,13 +83,18 @@ def head_loss(hidden: Tensor, weight: Tensor, labels: Tensor, chunk: int | None 
         hidden: [positions, width]; weight: [vocabulary, width]; labels: [positions], -100 where nothing is predicted.
         chunk: positions at a time; None takes as many as objectives/chunks.py gives.
     """
+    return head_losses(hidden, weight, labels, chunk)[0]
+
+
+def head_losses(hidden: Tensor, weight: Tensor, labels: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
+    """The same sum, and what each position adds to it, [positions], which has no gradient."""
     if chunk is None:
         chunk = rows_at_once(weight.shape[0], hidden.device)
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
     arguments = (hidden, weight, labels, chunk, dtype, torch.is_grad_enabled())
-    loss: Tensor = _HeadLoss.apply(*arguments)  # type: ignore[no-untyped-call]
-    return loss
+    found: tuple[Tensor, Tensor] = _HeadLoss.apply(*arguments)  # type: ignore[no-untyped-call]
+    return found
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -86,12 +103,12 @@ class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, chunk: int, dtype: torch.dtype, grad: bool
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         grad_hidden = torch.empty_like(hidden) if grad and ctx.needs_input_grad[0] else None
         # Sums over chunks need float32, also where FSDP2 hands out the weights in bfloat16.
         sums = torch.promote_types(weight.dtype, torch.float32)
         grad_weight = torch.zeros_like(weight, dtype=sums) if grad and ctx.needs_input_grad[1] else None
-        loss = hidden.new_zeros((), dtype=torch.float32)
+        loss, losses = hidden.new_zeros((), dtype=torch.float32), hidden.new_empty(len(labels), dtype=torch.float32)
         with torch.autocast(hidden.device.type, enabled=False):
             matrix = weight.to(dtype)
             for start in range(0, hidden.shape[0], chunk):
@@ -104,7 +121,9 @@ class _HeadLoss(torch.autograd.Function):
                 softmax = torch.softmax(logits, dim=1, out=logits)
                 # The highest logit has softmax 1 / sum_v exp(logit_v - highest), which never underflows.
                 normaliser = highest - softmax.amax(dim=1, keepdim=True).log()
-                loss += torch.where(predicted, normaliser - right, 0.0).sum()
+                of_each = torch.where(predicted, normaliser - right, 0.0)
+                losses[part] = of_each.squeeze(1)
+                loss += of_each.sum()
                 if grad_hidden is None and grad_weight is None:
                     continue
                 gradient = softmax.scatter_add_(1, wanted, softmax.new_full(wanted.shape, -1.0)).to(dtype)
@@ -116,11 +135,12 @@ class _HeadLoss(torch.autograd.Function):
                 elif grad_weight is not None:
                     grad_weight += torch.mm(gradient.T, states * predicted)
         ctx.gradients, ctx.weight_dtype = (grad_hidden, grad_weight), weight.dtype
-        return loss
+        ctx.mark_non_differentiable(losses)
+        return loss, losses
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         hidden, weight = (None if gradient is None else gradient.mul_(grad_loss) for gradient in ctx.gradients)
         ctx.gradients = None, None  # a second backward pass through the same graph would scale twice
         return hidden, None if weight is None else weight.to(ctx.weight_dtype), None, None, None, None
@@ -143,7 +163,7 @@ def head_is_plain(model: PreTrainedModel) -> bool:
 
     hook = head.register_forward_pre_hook(enlarge)
     try:
-        with trying_out(model) as device, torch.autocast(device.type, enabled=False):
+        with trying_out(model) as device, torch.autocast(device.type, enabled=False), float32_attention(model):
             ids = torch.arange(8, device=device).unsqueeze(0) % head.weight.shape[0]
             logits = model(input_ids=ids, use_cache=False).logits
             hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state

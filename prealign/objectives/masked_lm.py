@@ -16,7 +16,8 @@ The head is computed at the chosen positions only: at 15 % it costs a seventh of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ from torch.utils.checkpoint import checkpoint
 
 from prealign import draws
 from prealign.objectives.causal_lm import IGNORED
-from prealign.objectives.packing import OncePerModel, refuse_leaks, text_inputs, trying_out
+from prealign.objectives.objective import Parts, by_language
+from prealign.objectives.packing import OncePerModel, float32_attention, refuse_leaks, text_inputs, trying_out
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -104,12 +106,18 @@ def _first_of_word(ids: NDArray[np.int64], masking: Masking) -> NDArray[np.int64
 
 
 class MaskedLM:
-    """Prediction of hidden tokens, for any Hugging Face masked LM; its sum is divided by the number of labels."""
+    """Prediction of hidden tokens, for any Hugging Face masked LM; its sum is divided by the number of labels.
+
+    Args:
+        languages: as in `CausalLM`.
+    """
 
     name = "lm"
     trains_everything = True
 
-    def __init__(self) -> None:
+    def __init__(self, languages: Sequence[str] = ()) -> None:
+        self.languages = languages
+        self.parts: Parts | None = None
         self._heads, self._separate = OncePerModel(head_modules), OncePerModel(refuse_leaks)
 
     def count(self, batch: Mapping[str, Any]) -> int:
@@ -125,30 +133,33 @@ class MaskedLM:
                 position_ids [rows, length] that begin anew with each (objectives/packing.py); else attention_mask,
                 where there is one.
         """
+        losses, chosen = self.losses(model, batch), batch["labels"] != IGNORED
+        everywhere = losses.new_zeros(chosen.shape).masked_scatter_(chosen, losses.detach())
+        self.parts = by_language(batch, self.languages, everywhere, chosen)
+        return losses.sum()
+
+    def losses(self, model: PreTrainedModel, batch: Mapping[str, Any]) -> Tensor:
+        """The cross-entropy of each predicted label, row by row, [predicted]; the batch is that of `loss_sum`."""
         chosen = (batch["labels"] != IGNORED).flatten()  # [rows * length]
         labels = batch["labels"].flatten()[chosen]
         inputs = text_inputs(model, batch, self._separate)
         head = self._heads(model)
         if head is None:
             logits: Tensor = model(**inputs).logits.flatten(0, 1)[chosen]
-            loss: Tensor = F.cross_entropy(logits.float(), labels, reduction="sum")
-            return loss
+            return F.cross_entropy(logits.float(), labels, reduction="none")
         states = model.base_model(**inputs).last_hidden_state.flatten(0, 1)[chosen]  # [chosen, width]
         at_once = HEAD_ELEMENTS.get(states.device.type, 1 << 24) // model.get_output_embeddings().weight.shape[0]
         if len(states) <= at_once:
-            return _head_loss(head, states, labels)
-        total: Tensor = states.new_zeros((), dtype=torch.float32)
-        for part, wanted in zip(states.split(max(1, at_once)), labels.split(max(1, at_once)), strict=True):
-            total = total + checkpoint(_head_loss, head, part, wanted, use_reentrant=False, preserve_rng_state=False)
-        return total
+            return _head_losses(head, states, labels)
+        again = functools.partial(checkpoint, _head_losses, head, use_reentrant=False, preserve_rng_state=False)
+        return torch.cat(list(map(again, states.split(max(1, at_once)), labels.split(max(1, at_once)))))
 
 
-def _head_loss(head: list[nn.Module], states: Tensor, labels: Tensor) -> Tensor:
-    """Sum of the cross-entropy of the head's logits; states [positions, width], labels [positions]."""
+def _head_losses(head: list[nn.Module], states: Tensor, labels: Tensor) -> Tensor:
+    """The cross-entropy of the head's logits, [positions]; states [positions, width], labels [positions]."""
     for part in head:
         states = part(states)
-    loss: Tensor = F.cross_entropy(states.float(), labels, reduction="sum")
-    return loss
+    return F.cross_entropy(states.float(), labels, reduction="none")
 
 
 def head_modules(model: PreTrainedModel) -> list[nn.Module] | None:
@@ -160,7 +171,7 @@ def head_modules(model: PreTrainedModel) -> list[nn.Module] | None:
     """
     head = [part for part in model.children() if part is not model.base_model]
     try:
-        with trying_out(model) as device, torch.autocast(device.type, enabled=False):
+        with trying_out(model) as device, torch.autocast(device.type, enabled=False), float32_attention(model):
             ids = torch.arange(8, device=device).unsqueeze(0) % model.get_input_embeddings().weight.shape[0]
             expected = model(input_ids=ids).logits
             states = model.base_model(input_ids=ids).last_hidden_state

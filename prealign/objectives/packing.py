@@ -10,8 +10,8 @@ sequence of its own. What a model needs to keep the sequences apart depends on i
                                        restarting positions only in a batch of one row, and several rows would leak
     encoders                           the block-diagonal mask itself: positions are not looked at
 
-The stages build their models with sdpa, or eager where an architecture has no other. No setting selects flash
-attention; a model that was loaded with it from Python is served.
+The stages build their models with sdpa, or eager where an architecture has no other, unless engine.attn_implementation
+says otherwise.
 
 `refuse_leaks` tries a model out, so that an architecture or a version that behaves otherwise is noticed. What else the
 objectives have to know of a model is found out likewise, once for each (`OncePerModel`).
@@ -61,6 +61,20 @@ def trying_out(model: PreTrainedModel) -> Iterator[torch.device]:
             yield model.device
     finally:
         model.train(was_training)
+
+
+@contextlib.contextmanager
+def float32_attention(model: PreTrainedModel) -> Iterator[None]:
+    """Inside, a model with flash attention, which does not know float32, takes sdpa."""
+    before = model.config._attn_implementation or ""
+    if "flash" not in before:
+        yield
+        return
+    model.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
 
 
 def text_inputs(model: PreTrainedModel, batch: Mapping[str, Any], separate: OncePerModel[None]) -> dict[str, Any]:

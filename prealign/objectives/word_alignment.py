@@ -37,6 +37,7 @@ from prealign import ranks
 from prealign.config.init import LEARNT_TEMPERATURES
 from prealign.errors import PrealignError
 from prealign.objectives.chunks import rows_at_once
+from prealign.objectives.objective import Parts
 from prealign.objectives.packing import OncePerModel, refuse_leaks
 from prealign.objectives.word_pairs import Counts, Pairs, Relations, anchors, sources
 from prealign.objectives.word_states import Layers, Pooling, check_layers, word_states
@@ -75,6 +76,33 @@ def word_alignment_loss(
     Returns:
         Scalar: the sum over this rank's anchors; divide by the number of `anchors` over all ranks.
     """
+    return _losses(
+        states,
+        groups,
+        temperature,
+        forms=forms,
+        positives=positives,
+        layer_weights=layer_weights,
+        collapse_weight=collapse_weight,
+        compatibility=compatibility,
+        chunk=chunk,
+    )[0]
+
+
+def _losses(
+    states: Tensor,
+    groups: Tensor,
+    temperature: float | Tensor,
+    *,
+    forms: Tensor | None,
+    positives: Positives,
+    layer_weights: Sequence[float] | None,
+    collapse_weight: float,
+    compatibility: Compatibility,
+    chunk: int | None = None,
+) -> tuple[Tensor, Tensor, int]:
+    """That loss; the plain sum of L_i at each layer, [layers], 0 where its weight is, without the collapse term and
+    without a gradient; and the number of this rank's anchors."""
     sizes = ranks.gather_sizes(groups)
     before = sum(sizes[: ranks.rank()])
     if forms is None:
@@ -92,11 +120,28 @@ def word_alignment_loss(
         chunk = chunk or rows_at_once(everyone.shape[1], unit.device)
         shares = (weights / weights.sum()).tolist()
         arguments = (unit[:, places], everyone, t, relations, places + before, shares, positives, reference, chunk)
-        total: Tensor = _Similarities.apply(*arguments)  # type: ignore[no-untyped-call]
+        total, of_layers = _Similarities.apply(*arguments)  # type: ignore[no-untyped-call]
         if collapse_weight:
             price = sum(share * F.relu(mean_cosine(layer)) for share, layer in zip(shares, everyone, strict=True))
             total = total + collapse_weight * len(places) * price
-    return total
+    return total, of_layers, len(places)
+
+
+@torch.no_grad()
+def loss_of_layers(states: Tensor, groups: Tensor, forms: Tensor, temperature: float = 0.1) -> list[float]:
+    """Mean of L_i (log_sum) over the anchors at each layer, for measurements: only the words of this rank count.
+
+    Args:
+        states, groups, forms: as in `word_alignment_loss`.
+    """
+    unit = F.normalize(states.to(torch.promote_types(states.dtype, torch.float32)), dim=-1)
+    places = anchors(groups, forms).nonzero().squeeze(1)
+    chunk = rows_at_once(states.shape[1], states.device)
+    t, shares = torch.tensor(temperature, dtype=unit.dtype, device=unit.device), [1.0] * len(unit)
+    arguments = (unit[:, places], unit, t, Relations.of(groups, forms), places, shares, "log_sum", False, chunk)
+    _, sums = _Similarities.apply(*arguments)  # type: ignore[no-untyped-call]
+    means: list[float] = (sums / max(1, len(places))).tolist()
+    return means
 
 
 class _Similarities(torch.autograd.Function):
@@ -118,12 +163,12 @@ class _Similarities(torch.autograd.Function):
         positives: Positives,
         reference: bool,
         chunk: int,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         wanted = any(ctx.needs_input_grad[:3])
         grad_own, grad_everyone, grad_t = (
             torch.zeros_like(x) if wanted else None for x in (own, everyone, temperature)
         )
-        total = own.new_zeros((), dtype=torch.float64)
+        total, of_layers = own.new_zeros((), dtype=torch.float64), own.new_zeros(len(shares), dtype=torch.float64)
         for begin in range(0, len(places), chunk):
             some = slice(begin, begin + chunk)
             pairs = Pairs.of(relations, places[some], alike=reference)
@@ -139,7 +184,9 @@ class _Similarities(torch.autograd.Function):
                 highest = z.amax(dim=1)
                 softmax = torch.softmax(z, dim=1, out=z)
                 # The highest logit has softmax 1 / sum_k exp(z_k - highest), which never underflows.
-                total += share * (highest - softmax.amax(dim=1).log() - pull).sum()
+                loss = (highest - softmax.amax(dim=1).log() - pull).sum()
+                total += share * loss
+                of_layers[layer] += loss
                 if grad_own is None or grad_everyone is None or grad_t is None:
                     continue
                 softmax.index_put_((pairs.anchor, pairs.word), -q, accumulate=True)
@@ -150,11 +197,12 @@ class _Similarities(torch.autograd.Function):
                 grad_own[layer, some] = grad_h.mul_(share / temperature)
                 grad_everyone[layer].addmm_(softmax.T, h * (share / temperature))
         ctx.gradients = grad_own, grad_everyone, grad_t
-        return total.to(own.dtype)
+        ctx.mark_non_differentiable(of_layers)
+        return total.to(own.dtype), of_layers
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         scaled = [gradient.mul_(grad_loss) for gradient in ctx.gradients]
         ctx.gradients = ()  # a second backward pass through the same graph would scale twice
         return (*scaled, None, None, None, None, None, None)
@@ -234,6 +282,7 @@ class WordAlignment(nn.Module):
         if learn_temperature:
             # One element, not a scalar, so that it can be sharded like any parameter.
             self.log_temperature = nn.Parameter(torch.tensor([math.log(temperature)]))
+        self.parts: Parts | None = None
         self._separate = OncePerModel(refuse_leaks)
 
     def count(self, batch: Mapping[str, Any]) -> int:
@@ -244,7 +293,7 @@ class WordAlignment(nn.Module):
         """Refuse a model that the chosen layers and their weights do not fit, before anything is trained.
 
         Raises:
-            PrealignError: a layer that the model does not have, layers of several widths, too few or many weights.
+            PrealignError: a layer that the model does not have, too few or many weights.
         """
         self._check_weights(check_layers(model, self.layers))
 
@@ -264,7 +313,7 @@ class WordAlignment(nn.Module):
             model, batch, layers=self.layers, pooling=self.pooling, words_per_forward=self.words_per_forward
         )
         self._check_weights(len(states))
-        return word_alignment_loss(
+        loss, of_layers, n_anchors = _losses(
             states,
             batch["groups"],
             self.temperature(),
@@ -274,6 +323,9 @@ class WordAlignment(nn.Module):
             collapse_weight=self.collapse_weight,
             compatibility=self.compatibility,
         )
+        weighed = of_layers.new_tensor([float(weight > 0) for weight in self.layer_weights or [1.0] * len(states)])
+        self.parts = Parts("layer", (), of_layers, n_anchors * weighed)
+        return loss
 
     def temperature(self) -> float | Tensor:
         """The temperature of this moment; a tensor with a gradient where it is learnt."""

@@ -7,6 +7,9 @@ pooled over its sub-words, their mean or the last one:
     layers 1 .. L      the output of every block (the last one after the final norm, as the model's head sees it)
     layer L + 1        the word's rows of the output embeddings: what the model predicts for it
 
+States of embeddings that are narrower than the blocks (ALBERT, ELECTRA) are filled up with zeros, which changes no
+cosine.
+
 A batch of words, alone or in sentences, is a dictionary:
 
     input_ids     [rows, length]
@@ -119,7 +122,7 @@ def word_states(
     Returns:
         [layers, words, width], float32 (float64 from a model in float64).
     Raises:
-        PrealignError: a layer that the model does not have, or layers of several widths.
+        PrealignError: a layer that the model does not have.
     """
     # With words rising from row to row, a part of the rows holds a range of words.
     ends = batch["words"].amax(dim=1).cummax(dim=0).values + 1  # [rows], words up to here
@@ -174,34 +177,18 @@ def _part(
                 found.append(pooled(F.embedding(tokens, model.get_output_embeddings().weight)))
             else:
                 found.append(pooled(blocks[layer - 1].flatten(0, 1)))
-        _refuse_widths(model, {states.shape[1] for states in found})
-        return torch.stack(found)
+        width = max(states.shape[1] for states in found)
+        equal = all(states.shape[1] == width for states in found)
+        return torch.stack(found if equal else [F.pad(states, (0, width - states.shape[1])) for states in found])
 
 
 def check_layers(model: PreTrainedModel, layers: Layers) -> int:
     """How many layers are chosen, told from the model's config, before any forward pass.
 
     Raises:
-        PrealignError: as `word_states`.
+        PrealignError: a layer that the model does not have.
     """
-    last = model.config.num_hidden_layers + 1
-    chosen = chosen_layers(layers, last + 1)
-    tables = {0: model.get_input_embeddings(), last: model.get_output_embeddings()}
-    _refuse_widths(
-        model, {tables[layer].weight.shape[1] if layer in tables else model.config.hidden_size for layer in chosen}
-    )
-    return len(chosen)
-
-
-def _refuse_widths(model: PreTrainedModel, widths: set[int]) -> None:
-    """Layers of several widths, such as ALBERT's and ELECTRA's, do not go into one table."""
-    if len(widths) > 1:
-        raise PrealignError(
-            f"The embeddings of this {model.config.model_type} model have another width than its blocks "
-            f"({' and '.join(map(str, sorted(widths)))}), so words cannot be compared at all of its layers. Start from "
-            "a model with one width (model.overrides: {embedding_size: ...} with random weights), such as BERT, XLM-R "
-            "or Llama."
-        )
+    return len(chosen_layers(layers, model.config.num_hidden_layers + 2))
 
 
 def _at_least_float32(states: Tensor) -> torch.dtype:

@@ -2,8 +2,8 @@
 
 Lines are drawn in an SVG that stretches to any width, while axis texts are HTML beside it: so letters and line widths
 keep their size on a phone and on a wide screen. Colours come from the page's style sheet by number (`s0`, `s1`, ...),
-so that light and dark follow the reader's setting; each number also has its own dash, for readers who do not tell the
-colours apart.
+so that light and dark follow the reader's setting; lines also have a dash, for readers who do not tell the colours
+apart. A line over several seeds carries a band from the lowest to the highest of them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from html import escape
 
 from prealign.evaluation.table import tokens
+from prealign.report.arms import Look
 
-DASHES = ("7 4", "", "2 4", "9 3 2 3", "4 2", "1 3", "2 4", "7 4", "", "12 3", "5 2 1 2", "3 3")
-"""Dash of each style; styles 6 to 8 are one hue getting stronger, for moments of one run."""
 SIZE = 1000.0
 """Side of the SVG's own square coordinates, which are stretched to the plot."""
 
@@ -27,8 +26,13 @@ class Series:
 
     name: str
     points: list[tuple[float, float]]
-    style: int
-    """Number of its colour and dash."""
+    look: Look
+    band: list[tuple[float, float, float]] = field(default_factory=list)
+    """x, lowest and highest y over seeds; empty for one seed."""
+
+    def values(self) -> list[tuple[float, float]]:
+        """Everything that is drawn: the points and the edges of the band."""
+        return self.points + [(x, y) for x, *edges in self.band for y in edges]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,9 @@ class Chart:
         Loss curves fall steeply there; their lines enter from above.
         """
         if self.kind == "percent":
-            return 0.0, 1.15 * (self.top or max([0.01, *(y for series in self.series for _, y in series.points)]))
+            return 0.0, 1.15 * (self.top or max([0.01, *(y for series in self.series for _, y in series.values())]))
         x_low, x_high = self.x_range()
-        points = [point for series in self.series for point in series.points]
+        points = [point for series in self.series for point in series.values()]
         settled = [y for x, y in points if x >= x_low + 0.1 * (x_high - x_low)]
         values = settled or [y for _, y in points]
         margin = 0.06 * (max(values) - min(values)) or 0.05 * abs(values[0]) or 1.0
@@ -136,11 +140,11 @@ def chart_html(chart: Chart) -> str:
 
 def legend_html(series: Sequence[Series]) -> str:
     """Names with their line samples, each name once."""
-    once = {one.name: one.style for one in series}
+    once = {one.name: one.look for one in series}
     samples = "".join(
-        f'<li><svg viewBox="0 0 28 8" class="sample"><path class="line s{style}" stroke-dasharray="{DASHES[style]}" '
+        f'<li><svg viewBox="0 0 28 8" class="sample"><path class="line s{look.colour}" stroke-dasharray="{look.dash}" '
         f'd="M1 4H27"/></svg>{escape(name)}</li>'
-        for name, style in once.items()
+        for name, look in once.items()
     )
     return f'<ul class="legend">{samples}</ul>'
 
@@ -149,11 +153,21 @@ def _line(chart: Chart, series: Series, x_at: Callable[[float], float], y_at: Ca
     """Path and dots of one line. A dot is a path of no length with round ends: it stays round when stretched."""
     places = [(x_at(x), y_at(y)) for x, y in series.points]
     path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-    drawn = f'<path class="line s{series.style}" stroke-dasharray="{DASHES[series.style]}" d="{path}"/>'
+    colour, dash = series.look
+    drawn = _band(series, x_at, y_at) + f'<path class="line s{colour}" stroke-dasharray="{dash}" d="{path}"/>'
     for (x, y), (px, py) in zip(series.points, places):
         text = escape(f"{series.name}: {chart.y_text(y)} at {chart.x_text(x)}")
-        drawn += f'<path class="dot s{series.style}" d="M{px:.1f} {py:.1f}h0"><title>{text}</title></path>'
+        drawn += f'<path class="dot s{colour}" d="M{px:.1f} {py:.1f}h0"><title>{text}</title></path>'
     return drawn
+
+
+def _band(series: Series, x_at: Callable[[float], float], y_at: Callable[[float], float]) -> str:
+    """The area between the lowest and the highest seed: along the upper edge and back along the lower one."""
+    if not series.band:
+        return ""
+    upper = [f"{x_at(x):.1f} {y_at(high):.1f}" for x, _, high in series.band]
+    lower = [f"{x_at(x):.1f} {y_at(low):.1f}" for x, low, _ in reversed(series.band)]
+    return f'<path class="band s{series.look.colour}" d="M{"L".join(upper + lower)}Z"/>'
 
 
 def _note(text: str, place: str) -> str:

@@ -1,4 +1,4 @@
-"""`report.html`, `report.md` and figures: one run, told from its numbers.
+"""`report.html`, `report.md` and figures: one run, or several side by side, told from their numbers.
 
 The page is one file without scripts and without anything from the network; the pictures are inline SVG. The same
 content goes to Markdown for a paper's appendix, and, where matplotlib is installed, the charts to PNG files beside it.
@@ -15,69 +15,131 @@ from typing import Any
 import yaml
 
 from prealign import files
-from prealign.evaluation.table import comparison_table
-from prealign.report import curves, png, tables
+from prealign.evaluation.comparison_table import comparison_table, difference_table
+from prealign.evaluation.statistics import comparisons
+from prealign.report import png, tables
 from prealign.report.answer import QUESTION, answer
 from prealign.report.figures import chart_html, legend_html
 from prealign.report.heatmap import heat_html, percent, scale_html
+from prealign.report.runs import Run, side_by_side
+from prealign.report.sections import sections
 
 log = logging.getLogger(__name__)
 
 
-def write_report(
-    folder: Path,
-    *,
-    title: str,
-    recipe: Mapping[str, Any],
-    results: Mapping[str, Any],
-    metrics: Mapping[str, tables.Rows],
-    dictionaries: Sequence[Mapping[str, Any]] = (),
-    command: str = "",
-) -> None:
-    """Write report.html, report.md and, with matplotlib, figures/*.png into `folder`.
-
-    Whatever a run did not measure is left out of the page.
+def write_report(run: Run, page: Path, figures: Path) -> None:
+    """Write the page of one run, the same as Markdown beside it, and, with matplotlib, its charts as PNG files.
 
     Args:
-        title: heading of the page.
-        recipe: the resolved recipe, as plain values.
-        results: results.json (see `evaluation.harness`).
-        metrics: per arm the rows of metrics.jsonl, those of stage 1 first.
-        dictionaries: per language pair its card, with a "quality" beside the card's own keys.
-        command: the line that repeats the run.
+        page: the HTML file.
+        figures: folder of the PNG files, made anew.
     """
-    arms: tables.Arms = results.get("arms") or {}
-    groups = figure_groups(metrics, arms)
-    content = {
-        "title": title,
-        "question": QUESTION,
-        "answer": answer(arms, len(results.get("seeds") or [recipe.get("seed")])),
-        "table": comparison_table(arms),
-        "arms": [curves.arm_name(arm) for arm in arms],
-        "measures": tables.measures(arms),
-        "groups": groups,
-        "switching": tables.switching_table(metrics, recipe),
-        "costs": tables.costs_table(arms, metrics),
-        "dictionaries": [tables.dictionary_card(card) for card in dictionaries],
-        "recipe": yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True, width=100),
-        "command": command,
-        "versions": tables.versions(),
+    _write(
+        _content(run, [run])
+        | {
+            "title": (run.recipe.get("report") or {}).get("title") or run.name,
+            "question": QUESTION,
+            "answer": answer(run.results),
+            "differing": None,
+        },
+        page,
+        figures,
+    )
+
+
+def write_comparison(runs: Sequence[Run], page: Path, figures: Path) -> None:
+    """Write a page that puts several runs side by side; all arms are compared with the baseline of the first run."""
+    both = side_by_side(runs)
+    recipes = {run.name: {key: value for key, value in run.recipe.items() if key != "output"} for run in runs}
+    _write(
+        _content(both, runs)
+        | {
+            "title": f"Comparison of {both.name}",
+            "question": "The same measures of several runs, and in which settings the runs differ.",
+            "answer": _how_they_compare(both, runs),
+            "differing": tables.differing_settings(recipes),
+        },
+        page,
+        figures,
+    )
+
+
+def _how_they_compare(both: Run, runs: Sequence[Run]) -> list[str]:
+    """Against what, what does not compare, and whether the data are the same."""
+    baseline = both.results["baseline"]
+    rows = [row for row in comparisons(both.results) if row.headline and row.arm != baseline]
+    headlines = [row for row in rows if row.difference is not None]
+    real = [row for row in headlines if row.is_real]
+    n_tested = sum(row.adjusted_p is not None for row in headlines)
+    sentences = [
+        f"Every arm of the {len(runs)} runs is compared with {baseline}: {len(headlines)} differences in headline "
+        f"measures; {n_tested} could be tested, and {len(real)} are beyond chance after correction for their number."
+    ]
+    stores = {run.name: run.results.get("store") for run in runs}
+    if len(set(stores.values())) > 1:
+        told = ", ".join(f"{name} {store}" for name, store in stores.items())
+        sentences.append(f"The runs were trained on different token stores ({told}).")
+    apart = dict.fromkeys(f"{row.name}, {row.of}" for row in rows if row.mean is not None and row.difference is None)
+    if apart:
+        sentences.append(
+            "These headline measures do not compare in every run, because data, size, layers or version differ or the "
+            f"baseline lacks them: {'; '.join(apart)}. Their values are shown, without a difference."
+        )
+    return sentences
+
+
+def _content(run: Run, runs: Sequence[Run]) -> dict[str, Any]:
+    """What pages of one and of several runs share."""
+    arms = run.results["arms"]
+    asked = dict(zip(arms, [_asked(one.recipe) for one in runs for _ in one.results["arms"]]))
+    return {
         "date": datetime.date.today().isoformat(),
+        "results": comparison_table(run.results) if arms else None,
+        "differences": difference_table(run.results) if arms else None,
+        "sections": sections(run),
+        "switching": tables.switching_table(run.metrics, asked),
+        "dictionaries": [tables.dictionary_card(card) for card in run.dictionaries],
+        "costs": tables.costs_table(arms, run.metrics),
+        "reruns": [_rerun(one) for one in runs],
         "png": png.available(),
     }
+
+
+def _asked(recipe: Mapping[str, Any]) -> float | None:
+    """The share of words that a recipe wants switched, into all languages together."""
+    switching = recipe.get("pretrain", {}).get("switching", {})
+    by_language: Mapping[str, float] = switching.get("language_ratios") or {}
+    asked: float | None = sum(by_language.values()) if by_language else switching.get("ratio")
+    return asked
+
+
+def _rerun(run: Run) -> dict[str, Any]:
+    """Everything needed to run it again."""
+    facts = {"seeds": run.results.get("seeds"), "token store": run.results.get("store")}
+    versions = [(name, str(version)) for name, version in run.results.get("versions", {}).items()]
+    return {
+        "name": run.name,
+        "command": run.command,
+        "facts": tables.flat(facts) + versions,
+        "recipe": yaml.safe_dump(dict(run.recipe), sort_keys=False, allow_unicode=True, width=100),
+    }
+
+
+def _write(content: dict[str, Any], page: Path, figures: Path) -> None:
     if content["png"]:
-        with files.whole(folder / "figures") as temporary:
+        with files.whole(figures) as temporary:
             temporary.mkdir()
-            for group in groups:
-                for number, chart in enumerate(group["charts"], start=1):
-                    png.write_png(chart, temporary / f"{group['name']}-{number}.png")
-                for number, heat in enumerate(group["maps"], start=1):
-                    png.write_heat_png(heat, temporary / f"{group['name']}-{number}.png")
+            for section in content["sections"]:
+                for number, chart in enumerate(section.charts, start=1):
+                    png.write_png(chart, temporary / f"{section.name}-{number}.png")
+                for number, heat in enumerate(section.maps, start=1):
+                    png.write_heat_png(heat, temporary / f"{section.name}-{number}.png")
     else:
         log.info("no PNG figures: matplotlib is not installed (pip install 'prealign[report]')")
-    files.write_text(folder / "report.md", render("page.md.j2", content))
-    files.write_text(folder / "report.html", render("page.html.j2", content))
-    log.info("report: %s", folder / "report.html")
+    content["figures"] = figures.name
+    files.write_text(page.with_suffix(".md"), render("page.md.j2", content))
+    files.write_text(page, render("page.html.j2", content))
+    log.info("report: %s", page)
 
 
 def render(template: str, content: Mapping[str, Any]) -> str:
@@ -96,64 +158,3 @@ def render(template: str, content: Mapping[str, Any]) -> str:
     drawing |= {"percent": percent}
     text: str = environment.get_template(template).render(content, **drawing)
     return text
-
-
-def figure_groups(metrics: Mapping[str, tables.Rows], arms: tables.Arms) -> list[dict[str, Any]]:
-    """Charts or heat maps that belong together, with heading, explanation and their common legend.
-
-    Charts and groups without data are left out.
-    """
-    candidates = [
-        (
-            "bits",
-            "Bits per byte over training",
-            "A fixed sample of the validation documents; lower is better. The vertical axes do not start at zero.",
-            curves.bits_charts(metrics),
-        ),
-        (
-            "retrieval-course",
-            "Retrieval of held-out words over training",
-            "P@1, mean over layers and both directions: does alignment last while language modelling goes on?",
-            curves.retrieval_course_charts(metrics, arms),
-        ),
-        (
-            "retrieval-layers",
-            "Retrieval of held-out words by layer",
-            "P@1, mean of both directions. Layer “in” is the input embeddings, “out” the output rows.",
-            curves.layer_charts(metrics, arms, "held_out"),
-        ),
-        (
-            "cosine",
-            "Are words still different?",
-            "Mean cosine between all held-out words of a pair, translations or not: near 1 all words have become one.",
-            curves.cosine_charts(metrics),
-        ),
-        (
-            "sentences",
-            "Sentences: MEXA by layer",
-            "Share of sentence pairs that are each other's nearest, mean pooling. Layer “in” is the input embeddings.",
-            curves.sentence_charts(arms),
-        ),
-    ]
-    groups = []
-    for name, heading, text, charts in candidates:
-        drawn = [chart for chart in charts if not chart.is_empty()]
-        if drawn:
-            lines = [series for chart in drawn for series in chart.series if series.points]
-            group = {"name": name, "heading": heading, "text": text, "charts": drawn, "series": lines, "maps": []}
-            groups.append(group)
-    if maps := curves.heat_maps(metrics):
-        heat = {
-            "name": "retrieval-heat",
-            "heading": "Retrieval of held-out words by layer and time",
-            "text": "P@1, mean of both directions. A column is a measurement, a row a layer, from the input embeddings "
-            "at the bottom to the output rows at the top.",
-            "charts": [],
-            "series": [],
-            "maps": maps,
-        }
-        after = next(
-            (place for place, group in enumerate(groups, 1) if group["name"] == "retrieval-layers"), len(groups)
-        )
-        groups.insert(after, heat)
-    return groups

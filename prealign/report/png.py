@@ -5,24 +5,12 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from prealign.report.figures import DASHES, Chart
+from prealign.report.arms import COLOURS
+from prealign.report.figures import Chart
 from prealign.report.heatmap import MOST_LABELS, HeatMap, percent, some
 
-COLOURS = (
-    "#5b5b66",
-    "#0060a8",
-    "#c2500a",
-    "#00805c",
-    "#a23b8f",
-    "#8a6d00",
-    "#9aa7b8",
-    "#5c7ea6",
-    "#123f73",
-    "#b3262e",
-    "#4f6d1f",
-    "#6b4fc0",
-)
-"""The light colours of the page's style sheet, in the same order."""
+FULL = "#0062b8"
+"""The full colour of heat maps, as on the page."""
 
 
 def available() -> bool:
@@ -39,7 +27,7 @@ def write_heat_png(heat: HeatMap, path: Path) -> None:
     figure = Figure(figsize=(4.8, 3.2), dpi=200, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    colours = LinearSegmentedColormap.from_list("page", ["#ffffff", COLOURS[1]])
+    colours = LinearSegmentedColormap.from_list("page", ["#ffffff", FULL])
     drawn = axes.imshow(heat.values, origin="lower", aspect="auto", cmap=colours, vmin=0.0, vmax=heat.top)
     if heat.border is not None:
         axes.axvline(heat.border[1] - 0.5, color="#999999", linewidth=0.8, linestyle=":")
@@ -66,10 +54,12 @@ def write_png(chart: Chart, path: Path) -> None:
     for series in chart.series:
         if series.points:
             x, y = zip(*series.points)
-            dashes = tuple(float(part) / 2 for part in DASHES[series.style].split())
-            line = axes.plot(
-                x, y, color=COLOURS[series.style], marker="o", markersize=2, linewidth=1.4, label=series.name
-            )[0]
+            colour = COLOURS[series.look.colour]
+            dashes = tuple(float(part) / 2 for part in series.look.dash.split())
+            line = axes.plot(x, y, color=colour, marker="o", markersize=2, linewidth=1.4, label=series.name)[0]
+            if series.band:
+                places, low, high = zip(*series.band)
+                axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
             if dashes:
                 line.set_dashes(dashes)
     if chart.level is not None:

@@ -1,112 +1,176 @@
-"""The tables of the report: results by arm, code-switching, costs, dictionary cards, versions. Values in, texts out."""
+"""The tables of the report: measures of a task, code-switching, costs, dictionary cards, settings that differ."""
 
 from __future__ import annotations
 
-import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from prealign import __version__
-from prealign.evaluation.table import MISSING, number, pair_name, percent, tokens
-from prealign.report.answer import BASELINE, change
-from prealign.report.curves import arm_name
+from prealign.evaluation.comparison import Comparison
+from prealign.evaluation.comparison_table import chance_text, value_text
+from prealign.evaluation.table import MISSING, Table, number, percent, tokens
+from prealign.report.curves import Metrics
+from prealign.report.moments import mean
 
-LIBRARIES = ("torch", "transformers", "tokenizers", "sentencepiece", "numpy", "numba")
 CARD_ITEMS_SHOWN = 30
 SHARES = ("share", "ratio", "precision", "recall", "p_at_1", "coverage", "f1", "rate")
 """A number between 0 and 1 is written as a percentage when its key holds one of these."""
+STAGES = ("init", "pretrain")
 
-Arms = Mapping[str, Mapping[str, Any]]
-Rows = Sequence[Mapping[str, Any]]
+Arms = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Arm -> its models, one per seed, as results.json has them."""
 Items = list[tuple[str, str]]
 
 
-def measures(arms: Arms) -> list[dict[str, Any]]:
-    """The result table of the page: a row per measure, a cell per arm.
+def measures_table(rows: Sequence[Comparison]) -> Table:
+    """All measures of one task: a row per arm, a column per measure, chance and conditions under them.
 
-    Returns:
-        Rows {"name", "detail", "cells": [(value, small figure or "")]}; the small figure is the difference to `joint`
-        for bits per byte, and the best layer for retrieval.
+    A value is the mean over seeds, with half of its 95 % interval where there is one.
+    """
+    columns: dict[tuple[str, str], dict[str, Comparison]] = {}
+    for row in rows:
+        columns.setdefault((row.name, row.of), {})[row.arm] = row
+    arms = dict.fromkeys(row.arm for row in rows)
+    lines = [[arm, *(value_text(found.get(arm)) for found in columns.values())] for arm in arms]
+    if any(row.chance is not None for row in rows):
+        lines.append(["chance", *(chance_text(next(iter(found.values()))) for found in columns.values())])
+    notes: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for text in filter(None, (row.note, row.remark, row.signature and f"conditions: {row.signature}")):
+            notes.setdefault(text, {})[f"{row.name} {row.of}"] = None
+    return Table([("arm", ""), *columns], lines, [f"{'; '.join(about)}: {text}" for text, about in notes.items()])
+
+
+def confusion_table(arms: Arms, task: str) -> Table:
+    """What a classifier said of the examples of each class, counts summed over seeds, by arm and test."""
+    classes: dict[str, None] = {}
+    counts: dict[tuple[str, str, str], Counter[str]] = {}
+    for arm, models in arms.items():
+        for model in models:
+            scores = _get(model, "tasks", task, "scores") or {}
+            for test, found in {**scores.get("languages", {}), **scores.get("mixed", {})}.items():
+                for right, line in zip(scores["labels"], found["confusion"], strict=True):
+                    said = dict(zip(scores["labels"], line, strict=True))
+                    counts.setdefault((arm, test, right), Counter()).update(said)
+                    classes |= dict.fromkeys(said)
+    header = [("arm", ""), ("test", ""), ("right class", ""), *((label, "said") for label in classes)]
+    lines = [[*place, *(f"{said[label]:,}" for label in classes)] for place, said in counts.items()]
+    return Table(header, lines, [], lead=3)
+
+
+def knowledge_notes(arms: Arms) -> list[str]:
+    """What the task on invented facts says in words: transfer ratios that are withheld, and why; objects covered."""
+    withheld: dict[str, dict[str, None]] = {}
+    covered: dict[str, str] = {}
+    for arm, models in arms.items():
+        for model in models:
+            scores = _get(model, "tasks", "knowledge", "scores") or {}
+            for test, ratio in scores.get("ratio", {}).items():
+                if reason := ratio.get("withheld"):
+                    withheld.setdefault(reason, {})[f"{arm}, {test}"] = None
+            shares = scores.get("objects_trained", {})
+            covered |= {code: percent(share) for code, share in shares.items() if share is not None}
+    notes = [f"No transfer ratio for {'; '.join(where)}: {reason}" for reason, where in withheld.items()]
+    told = ", ".join(f"{code} {share}" for code, share in covered.items())
+    return [*notes, *([f"Objects that trained dictionary entries cover: {told}."] if told else [])]
+
+
+def switching_table(metrics: Metrics, asked: Mapping[str, float | None]) -> Table:
+    """What switching did, counted over all training rows of all seeds, for the arms that switched.
+
+    Args:
+        asked: the ratio that an arm's recipe asks for.
     """
     rows = []
-    for code in _keys(arms, "bits_per_byte"):
-        values = [_get(arm, "bits_per_byte", code, "value") for arm in arms.values()]
-        start = _get(arms.get(BASELINE, {}), "bits_per_byte", code, "value")
-        cells = [(number(value, 3), _difference(start, value)) for value in values]
-        rows.append({"name": "bits/byte", "detail": code, "cells": cells})
-    for code in _keys(arms, "masked_lm_loss"):
-        cells = [(number(_get(arm, "masked_lm_loss", code, "value"), 3), "") for arm in arms.values()]
-        rows.append({"name": "masked LM loss", "detail": code, "cells": cells})
-    for pair in _keys(arms, "word_retrieval"):
-        for test in dict.fromkeys(test for arm in arms.values() for test in _get(arm, "word_retrieval", pair) or {}):
-            found = [_get(arm, "word_retrieval", pair, test, "summary") for arm in arms.values()]
-            cells = [_score_and_best(one, "p_at_1") for one in found]
-            rows.append({"name": f"words P@1, {test.replace('_', '-')}", "detail": pair_name(pair), "cells": cells})
-    for name in _keys(arms, "sentence_retrieval"):
-        found = [_get(arm, "sentence_retrieval", name, "summary") for arm in arms.values()]
-        cells = [_score_and_best(one, "mexa") for one in found]
-        rows.append({"name": "sentences MEXA", "detail": pair_name(name), "cells": cells})
-    for stage in ("init", "pretrain"):
-        cells = [(tokens(_get(arm, "lm_tokens", stage)), "") for arm in arms.values()]
-        rows.append({"name": "LM tokens", "detail": stage, "cells": cells})
-    return rows
+    for arm, seeds in metrics.items():
+        counts = [found for of_seed in seeds.values() if (found := _switched(of_seed))]
+        if counts:
+            eligible, switched, cut, seen = (sum(column) for column in zip(*counts, strict=True))
+            achieved, lost = percent(switched / eligible), percent(cut / seen) if seen > 0 else MISSING
+            rows.append([arm, percent(asked.get(arm)), achieved, f"{eligible:,}", f"{switched:,}", lost])
+    header = [("arm", ""), ("ratio", "asked"), ("ratio", "achieved"), ("words", "eligible"), ("words", "switched")]
+    return Table([*header, ("tokens cut", "per LM token")], rows, [])
 
 
-def switching_table(metrics: Mapping[str, Rows], recipe: Mapping[str, Any]) -> list[tuple[str, Items]]:
-    """Per arm that switched: what was asked and what happened, counted over all its training rows."""
-    by_language = _get(recipe, "pretrain", "switching", "language_ratios")
-    asked = sum(by_language.values()) if by_language else _get(recipe, "pretrain", "switching", "ratio")
-    found = []
-    for arm, rows in metrics.items():
-        counting = [row for row in rows if row.get("n_eligible")]
-        if not counting:
-            continue
-        eligible, switched, cut = (
-            sum(row.get(key, 0) for row in counting) for key in ("n_eligible", "n_switched", "n_cut")
-        )
-        seen = max(row["lm_tokens"] for row in counting) - _init_tokens(rows)
-        items = [
-            ("ratio asked", percent(asked)),
-            ("ratio achieved", percent(switched / eligible)),
-            ("eligible words", f"{eligible:,}"),
-            ("switched words", f"{switched:,}"),
-            ("tokens cut at block ends, per LM token", percent(cut / seen) if seen > 0 else MISSING),
-        ]
-        found.append((arm_name(arm), items))
-    return found
+def _switched(rows: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
+    """Eligible and switched words, tokens cut at the ends of blocks, and the LM tokens of these steps."""
+    counting = [row for row in rows if row.get("n_eligible")]
+    if not counting:
+        return ()
+    counts = [sum(row.get(key, 0) for row in counting) for key in ("n_eligible", "n_switched", "n_cut")]
+    end_of_init = max((row["lm_tokens"] for row in rows if row.get("stage") == "init"), default=0)
+    return *counts, max(row["lm_tokens"] for row in counting) - end_of_init
 
 
-def costs_table(arms: Arms, metrics: Mapping[str, Rows]) -> list[list[str]]:
-    """Per arm: name, LM tokens of both stages, seconds of both stages, LM tokens per second of stage 2."""
+def costs_table(arms: Arms, metrics: Metrics) -> Table:
+    """What an arm costs, mean over its seeds: text, time and computation of both stages, and the evaluation's time."""
+    columns = {"lm_tokens": "LM tokens", "flops": "FLOPs", "seconds": "seconds"}
+    header = [("arm", ""), *((name, stage) for name in columns.values() for stage in STAGES)]
+    header += [("seconds", "eval"), ("tokens/s", "pretrain"), ("parameters", "")]
     rows = []
-    for name, arm in arms.items():
-        seen, took = arm.get("lm_tokens") or {}, arm.get("seconds") or _clock(metrics.get(name, []))
-        speed = seen["pretrain"] / took["pretrain"] if seen.get("pretrain") and took.get("pretrain") else None
-        counts = [tokens(seen.get(stage)) for stage in ("init", "pretrain")]
-        seconds = [number(took.get(stage), 0) for stage in ("init", "pretrain")]
-        rows.append([arm_name(name), *counts, *seconds, tokens(speed)])
-    return rows
+    for arm, models in arms.items():
+        parts = [{"seconds": _clocks(metrics.get(arm, {}).get(model["seed"], ()))} | dict(model) for model in models]
+        found = {(key, stage): _mean(parts, key, stage) for key in columns for stage in STAGES}
+        seen, took = found["lm_tokens", "pretrain"], found["seconds", "pretrain"]
+        cells = [tokens(found["lm_tokens", stage]) for stage in STAGES]
+        cells += [_power(found["flops", stage]) for stage in STAGES]
+        cells += [number(found["seconds", stage], 0) for stage in STAGES]
+        cells += [number(_mean(parts, "seconds", "eval"), 0), tokens(seen / took if seen and took else None)]
+        rows.append([arm, *cells, tokens(_mean(parts, "parameters"))])
+    several = max((len(models) for models in arms.values()), default=1) > 1
+    return Table(header, rows, ["Of one training each, mean over seeds."] if several else [])
+
+
+def _clocks(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Seconds of each stage by the clock of its last training row."""
+    clocks = [(row.get("stage", ""), _get(row, "timing", "seconds")) for row in rows if row.get("kind") == "train"]
+    return {stage: seconds for stage, seconds in clocks if seconds is not None}
+
+
+def _mean(models: Sequence[Mapping[str, Any]], *path: str) -> float | None:
+    known = [value for model in models if (value := _get(model, *path)) is not None]
+    return mean(known) if known else None
+
+
+def _power(value: float | None) -> str:
+    """A large count as 1.23e15."""
+    return MISSING if value is None else f"{value:.3g}".replace("e+", "e")
+
+
+def differing_settings(recipes: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The settings in which recipes differ: a row per setting, a column per recipe."""
+    plain = {name: leaves(recipe) for name, recipe in recipes.items()}
+    settings = dict.fromkeys(setting for values in plain.values() for setting in values)
+    rows = [[setting, *(str(values.get(setting, MISSING)) for values in plain.values())] for setting in settings]
+    rows = [row for row in rows if len(set(row[1:])) > 1]
+    return Table([("setting", ""), *((name, "") for name in plain)], rows, [])
 
 
 def dictionary_card(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card for the page: {"title", "facts": plain items, "quality": items}."""
-    facts = flat({key: value for key, value in card.items() if key != "quality"})
+    facts = flat({key: value for key, value in card.items() if key not in ("quality", "title")})
     if len(facts) > CARD_ITEMS_SHOWN:
         facts = [*facts[:CARD_ITEMS_SHOWN], ("…", f"{len(facts) - CARD_ITEMS_SHOWN} more in card.json")]
-    title = f"{card.get('source_language', '?')}–{card.get('target_language', '?')}"
+    title = card.get("title") or f"{card.get('source_language', '?')}–{card.get('target_language', '?')}"
     return {"title": title, "facts": facts, "quality": flat(card.get("quality") or {})}
 
 
-def flat(value: Mapping[str, Any], prefix: str = "") -> Items:
+def flat(value: Mapping[str, Any]) -> Items:
     """Items of a mapping for people: nested keys joined by dots, nothing for None."""
-    items: Items = []
+    return [
+        (place.replace("_", " "), text_of(inner, place.rpartition(".")[2])) for place, inner in leaves(value).items()
+    ]
+
+
+def leaves(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested mappings by their keys joined by dots, without None."""
+    found: dict[str, Any] = {}
     for key, inner in value.items():
         if isinstance(inner, Mapping):
-            items += flat(inner, f"{prefix}{key}.")
+            found |= leaves(inner, f"{prefix}{key}.")
         elif inner is not None:
-            items.append((f"{prefix}{key}".replace("_", " "), text_of(inner, str(key))))
-    return items
+            found[f"{prefix}{key}"] = inner
+    return found
 
 
 def text_of(value: Any, key: str = "") -> str:
@@ -124,49 +188,8 @@ def text_of(value: Any, key: str = "") -> str:
     return str(value)
 
 
-def versions() -> Items:
-    """This package, Python and the libraries that shape the numbers."""
-    found = [("prealign", __version__), ("Python", platform.python_version())]
-    for library in LIBRARIES:
-        try:
-            found.append((library, version(library)))
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _keys(arms: Arms, part: str) -> list[str]:
-    """Keys of one part over all arms, in order of first appearance."""
-    return list(dict.fromkeys(key for arm in arms.values() for key in arm.get(part) or {}))
-
-
 def _get(value: Any, *path: str) -> Any:
     """The value at a path of keys, None where the path ends early."""
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
-
-
-def _difference(start: float | None, value: float | None) -> str:
-    if not start or value is None or value == start:
-        return ""
-    return f"{100 * change(start, value):+.1f}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")
-
-
-def _score_and_best(summary: Mapping[str, Any] | None, score: str) -> tuple[str, str]:
-    """A score, and the best layer with its score."""
-    if not summary:
-        return MISSING, ""
-    best, layer = summary.get(f"best_layer_{score}"), summary.get("best_layer")
-    return percent(summary.get(score)), f"L{layer}: {percent(best)}" if best is not None else ""
-
-
-def _clock(rows: Rows) -> dict[str, float]:
-    """Seconds of each stage by the clock of its last training row."""
-    clocks = [(row.get("stage", ""), _get(row, "timing", "seconds")) for row in rows if row.get("kind") == "train"]
-    return {stage: seconds for stage, seconds in clocks if seconds is not None}
-
-
-def _init_tokens(rows: Rows) -> int:
-    """LM tokens at the end of stage 1."""
-    return max((row["lm_tokens"] for row in rows if row.get("stage") == "init"), default=0)

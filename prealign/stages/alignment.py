@@ -34,7 +34,7 @@ from prealign.train.loop import Task
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from prealign.stages.training import Materials
+    from prealign.stages.materials import Materials
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from prealign.stages.word_groups import WordGroups
 from prealign.train.batches import Shuffled, rows_of_step
 
 if TYPE_CHECKING:
-    from prealign.stages.training import Materials
+    from prealign.stages.materials import Materials
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ def context_words(materials: Materials) -> ContextWords:
         block=recipe.pretrain.block_size,
         eos_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id or 0,
-        seed=recipe.seed,
+        seed=recipe.training_seed,
     )
 
 

@@ -1,6 +1,6 @@
 """The flags of `prealign dictionary`: one class per sub-command.
 
-`--help` is made from them, so this module loads nothing but the command-line parser.
+`--help` is made from them, so this module loads little more than the command-line parser.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, subcommand
+
+from prealign.config.dictionary import AlignerName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +113,51 @@ class Check(_OneDictionary):
     """Everything that looks wrong with a dictionary; exit code 1 if there are errors, 0 if only remarks."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Quality(_OneDictionary):
+    """P@1 and coverage of a dictionary against dictionaries made by people."""
+
+    gold: tuple[Path, ...]
+    """Gold dictionaries of the same direction, in any format that can be read."""
+    json: bool = False
+    """Print the numbers as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Links:
+    """Precision, recall, F1 and alignment error rate of word links against gold links."""
+
+    gold: Path
+    """Gold links: lines of source words, target words, sure links and, if the set has them, possible links, with tabs
+    between (XL-WA); or lines of links alone, 1-2 sure, 1?2 or 1p2 possible (Pharaoh)."""
+    gold_counts_from: Literal[0, 1] = 0
+    """Number of a sentence's first word in the gold file."""
+    links: tuple[Path, ...] = ()
+    """Files of links to judge, 0-0 1-2, line i for gold sentence pair i."""
+    links_count_from: Literal[0, 1] = 0
+    """Number of a sentence's first word in these files."""
+    aligner: AlignerName | None = None
+    """Instead of --links: let this aligner of build-dict link the gold sentences."""
+    parallel: tuple[Path, ...] = ()
+    """Parallel text for the aligner to learn from, beside the gold sentences; in any format that build-dict reads."""
+    source: str = ""
+    """BCP 47 code of the source language, for --aligner."""
+    target: str = ""
+    """BCP 47 code of the target language, for --aligner."""
+    symmetrisation: Literal["intersect", "union", "grow-diag", "grow-diag-final-and"] = "intersect"
+    """How the links of the two directions are joined."""
+    model: Path | None = None
+    """A trained aligner to apply instead of training one: the folder `aligner` that build-dict --save-model wrote."""
+    encoder: Path | None = None
+    """Folder of a multilingual encoder, for the aligners neural and simalign."""
+    encoder_layer: int = 8
+    """Layer of the encoder whose states are compared."""
+    encoder_method: Literal["argmax", "itermax", "softmax"] = "argmax"
+    """Which states are linked."""
+    json: bool = False
+    """Print the numbers as JSON."""
+
+
 Flags = (
     Annotated[Show, subcommand("show")]
     | Annotated[Coverage, subcommand("coverage")]
@@ -120,4 +167,6 @@ Flags = (
     | Annotated[Import, subcommand("import")]
     | Annotated[Export, subcommand("export")]
     | Annotated[Check, subcommand("check")]
+    | Annotated[Quality, subcommand("quality")]
+    | Annotated[Links, subcommand("links")]
 )

@@ -37,6 +37,7 @@ def dictionary_tool(arguments: list[str]) -> int:
     tools: dict[type, Callable[[Any], int]] = {
         flags_of.Show: _show, flags_of.Coverage: _coverage, flags_of.Merge: _merge, flags_of.Invert: _invert,
         flags_of.Pivot: _pivot, flags_of.Import: _import, flags_of.Export: _export, flags_of.Check: _check,
+        flags_of.Quality: _quality, flags_of.Links: _links,
     }  # fmt: skip
     return tools[type(flags)](flags)
 
@@ -158,6 +159,18 @@ def _check(flags: flags_of.Check) -> int:
     if not findings:
         print("nothing looks wrong")
     return int(any(finding.is_error for finding in findings))
+
+
+def _quality(flags: flags_of.Quality) -> int:
+    from prealign.stages.dictionary_quality import judge_dictionary
+
+    return judge_dictionary(flags)
+
+
+def _links(flags: flags_of.Links) -> int:
+    from prealign.stages.dictionary_quality import judge_links
+
+    return judge_links(flags)
 
 
 def _write(dictionary: Dictionary, output: Path) -> int:

@@ -29,6 +29,7 @@ BASE = (
     "zstandard",
     "jinja2",
     "duckdb",
+    "scipy",
 )
 """As in pyproject.toml; written down here because a checkout that is not installed has no metadata to ask."""
 EXTRAS = {
@@ -36,7 +37,7 @@ EXTRAS = {
     "thot": ("sil-thot",),
     "datasets": ("datasets",),
     "report": ("matplotlib",),
-    "eval": ("lm-eval", "scikit-learn"),
+    "eval": ("lm-eval", "accelerate", "scikit-learn"),
     "track": ("tensorboard", "wandb"),
 }
 

@@ -52,9 +52,11 @@ def describe(recipe: Recipe, command: str) -> str:
             text = "no running text"
         pretrain = recipe.pretrain.max_steps * recipe.pretrain.global_batch_rows * block
         lines.append("trains")
+        seeds = f" x {len(recipe.seeds)} seeds" if recipe.seeds else ""
         starts, steps = len(layout.init_kinds), recipe.init.max_steps
-        lines.append(f"  init      {starts} x {steps:,} steps, {text}")
-        lines.append(f"  pretrain  {len(recipe.arms)} x {recipe.pretrain.max_steps:,} steps, {pretrain:,} tokens each")
+        lines.append(f"  init      {starts}{seeds} x {steps:,} steps, {text}")
+        arms, steps = len(recipe.arms), recipe.pretrain.max_steps
+        lines.append(f"  pretrain  {arms}{seeds} x {steps:,} steps, {pretrain:,} tokens each")
     return "\n".join(lines)
 
 
@@ -72,6 +74,8 @@ def _state(stage: Stage) -> str:
             return "is there and would be reused"
     except PrealignError as error:
         return f"REFUSED: {error}"
+    if stage.folder.is_dir():
+        return "is there and would go on with what is new"
     if (stage.working_folder / "checkpoints").is_dir():
         return "would go on from its last checkpoint"
     return "would go on where it was interrupted" if has_progress(stage.working_folder) else "would be made"

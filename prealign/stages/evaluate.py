@@ -1,62 +1,209 @@
-"""`prealign eval`: the finished models of all arms on the same test sets -> results.json and the table."""
+"""`prealign eval`: the finished models of all arms and seeds on the same tests -> results.json and the table.
+
+    eval/results.json    {"format": 2, "seeds": [...], "baseline": arm, "arms": {arm: [one part per seed]},
+                          "comparison": [`evaluation.statistics.Comparison`, ...], "dictionaries", "store", "versions"}
+
+A part of an arm is {"seed", "lm_tokens": {"init", "pretrain"}, "seconds": {"init", "pretrain", "eval"}, "flops":
+{"init", "pretrain"}, "parameters", "tasks": {task: {"scores", "measures"}}}. What each model was measured on, task by
+task, lies beside it (`evaluation.parts`).
+"""
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from prealign import files
+from prealign.config.arms import Arm
+from prealign.config.evaluation import OWN_TESTS
 from prealign.dictionary.dictionary import Dictionary
 from prealign.dictionary.quality import against_gold
-from prealign.evaluation.harness import evaluate_model
-from prealign.evaluation.table import comparison_table, wants_colour
+from prealign.evaluation.comparison_table import comparison_table
+from prealign.evaluation.harness import load_model
+from prealign.evaluation.knowledge import KnowledgeTask
+from prealign.evaluation.lm_eval_adapter import LmEvalTask
+from prealign.evaluation.parts import Parts, has_parts, measure_missing
+from prealign.evaluation.statistics import compare, models_of
+from prealign.evaluation.table import wants_colour
+from prealign.evaluation.task import Task
+from prealign.evaluation.transfer import TransferTest, transfer_tests
+from prealign.evaluation.words_in_context import ContextTest, WordsInContextTask
+from prealign.log import Display
+from prealign.stages.materials import Materials
 from prealign.stages.pretrain import reads_text
 from prealign.stages.stage import versions
-from prealign.stages.training import MODEL, Materials
+from prealign.stages.training import MODEL
+from prealign.train.compute import autocast_dtype
 
 log = logging.getLogger(__name__)
 
 RESULTS = "results.json"
+FORMAT = 2
+BASELINE: Arm = "joint"
 
 
 def run_eval(materials: Materials) -> None:
-    """Measure all arms and print the table."""
-    stage = materials.layout.eval
-    for arm in materials.recipe.arms:
-        materials.layout.pretrain(arm).require("prealign pretrain RECIPE")
-    stage.build(lambda folder: _evaluate(materials, folder))
-    print(comparison_table(files.read_json(stage.folder / RESULTS)["arms"]).text(wants_colour(sys.stdout)))
+    """Measure all models and print the table; an interrupted evaluation is gone on with."""
+    recipe, stage = materials.recipe, materials.layout.eval
+    for seed in recipe.training_seeds:
+        for arm in recipe.arms:
+            materials.for_seed(seed).layout.pretrain(arm).require("prealign pretrain RECIPE")
+    if not stage.is_reused():
+        with stage.locked():
+            stage.build(lambda folder: _evaluate(materials, folder), worth_keeping=has_parts)
+    print(comparison_table(files.read_json(stage.folder / RESULTS)).text(wants_colour(sys.stdout)))
+
+
+def tasks_of(materials: Materials) -> list[Task]:
+    """Everything that the recipe's models are measured on, encoded once."""
+    return [
+        *materials.suite.tasks,
+        *_words_in_context(materials),
+        *_invented_facts(materials),
+        *_transfer(materials),
+        *_of_lm_eval(materials),
+    ]
+
+
+def _words_in_context(materials: Materials) -> list[Task]:
+    """Words inside linked sentences, if the recipe asks for them."""
+    recipe, tests = materials.recipe, dict[str, dict[str, ContextTest]]()
+    if not recipe.eval.context_sentences or not materials.reads_pairs:
+        return []
+    for trained, held_out in materials.dictionaries:
+        languages = trained.source_language, trained.target_language
+        stream = materials.pairs.streams.get(languages)
+        if stream is None:  # an imported dictionary has no sentences
+            continue
+        for kind, asked in zip(OWN_TESTS, (held_out, trained), strict=True):
+            pair = "--".join(languages)
+            test = ContextTest.of(
+                f"{pair} {kind}",
+                stream,
+                asked,
+                (trained, held_out),
+                n_sentences=recipe.eval.context_sentences,
+                eos_id=materials.store.document_end,
+                max_tokens=recipe.pretrain.block_size,
+            )
+            if test is None:
+                log.warning("words in context, %s %s: left out, no linked sentence pair has such a word", pair, kind)
+            else:
+                log.info("words in context, %s %s: %s", pair, kind, test)
+                tests.setdefault(pair, {})[kind] = test
+    return [WordsInContextTask(tests, recipe.eval.batch_size * recipe.pretrain.block_size)] if tests else []
+
+
+def _invented_facts(materials: Materials) -> list[KnowledgeTask]:
+    """The questions about invented facts, if the recipe has any."""
+    if materials.recipe.knowledge.language is None:
+        return []
+    trained = [trained for trained, _ in materials.dictionaries]
+    return [KnowledgeTask.of(materials.recipe, materials.tokenizer, trained)]
+
+
+def _transfer(materials: Materials) -> list[TransferTest]:
+    """Classifiers, fine-tuned in the precision of training."""
+    recipe = materials.recipe
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return transfer_tests(recipe, materials.tokenizer, autocast_dtype(recipe.engine.precision, device))
+
+
+def _of_lm_eval(materials: Materials) -> list[LmEvalTask]:
+    recipe = materials.recipe
+    settings = recipe.eval.lm_eval
+    own = None if settings.include_path is None else recipe.input(settings.include_path)
+    masked = recipe.model.kind == "masked_lm"
+    return LmEvalTask.all_of(settings, materials.tokenizer, recipe.eval.batch_size, own, masked=masked)
+
+
+def tasks_of_arms(materials: Materials) -> dict[Arm, list[Task]]:
+    """The same for every arm; one that reads its text in other ids has the tests in those ids."""
+    own = tasks_of(materials)
+    mine = {arm: materials.for_arm(arm) for arm in materials.recipe.arms}
+    return {arm: own if others is materials else tasks_of(others) for arm, others in mine.items()}
 
 
 def _evaluate(materials: Materials, folder: Path) -> dict[str, Any]:
-    recipe, layout = materials.recipe, materials.layout
-    arms = {}
-    for arm in recipe.arms:
-        log.info("evaluating %s", arm)
-        pretrain, init = layout.pretrain(arm), layout.init(layout.init_kind(arm))
-        done, start = pretrain.manifest(), init.manifest()
-        block = recipe.pretrain.block_size
-        text_of_init = start["summary"]["steps"] * recipe.init.lm_rows_per_step * block
-        read = {
-            "init": text_of_init if reads_text(recipe) else start["summary"]["lm_tokens"],
-            "pretrain": done["summary"]["steps"] * recipe.pretrain.global_batch_rows * block,
-        }
-        arms[arm] = {
-            **evaluate_model(pretrain.folder / MODEL, materials.suite),
-            "lm_tokens": read,
-            "seconds": {"init": start["seconds"], "pretrain": done["seconds"]},
-        }
-    results = {
+    recipe = materials.recipe
+    if has_parts(folder):
+        log.info("eval: going on with %s; tasks that are done are not measured again", folder)
+    tasks = tasks_of_arms(materials)
+    models = [(arm, seed) for seed in recipe.training_seeds for arm in recipe.arms]
+    display = Display("evaluating", sum(len(tasks[arm]) for arm, _ in models), "tasks")
+    n_done = 0
+
+    def tell(arm: Arm, task: str) -> None:
+        nonlocal n_done
+        n_done += 1
+        display.show(n_done, f"{arm}, {task}")
+
+    try:
+        for arm, seed in models:
+            model = materials.for_seed(seed).layout.pretrain(arm).folder / MODEL
+            measure_missing(partial(load_model, model), tasks[arm], _parts(folder, arm, seed), partial(tell, arm))
+            _free_memory()
+    finally:
+        display.close()
+    arms = {
+        arm: [_of_model(materials, folder, arm, seed, tasks[arm]) for seed in recipe.training_seeds]
+        for arm in recipe.arms
+    }
+    results: dict[str, Any] = {
+        "format": FORMAT,
+        "seeds": recipe.training_seeds,
+        "baseline": BASELINE if BASELINE in recipe.arms else recipe.arms[0],
         "arms": arms,
-        "seeds": [recipe.seed],
+        "comparison": [],
         "dictionaries": _dictionary_quality(materials),
         "store": materials.store.fingerprint,
         "versions": versions(),
     }
+    with_items = models_of(results, lambda arm, seed, task: _parts(folder, arm, seed).items(task))
+    results["comparison"] = [row.as_dict() for row in compare(with_items, results["baseline"])]
     files.write_json(folder / RESULTS, results)
-    return {"arms": list(arms)}
+    return {"arms": list(arms), "seeds": recipe.training_seeds, "tasks": [task.name for task in tasks[recipe.arms[0]]]}
+
+
+def _parts(folder: Path, arm: str, seed: int) -> Parts:
+    return Parts(folder, f"{arm}-{seed}")
+
+
+def _free_memory() -> None:
+    """Give the memory of a model back before the next one is loaded."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _of_model(materials: Materials, folder: Path, arm: Arm, seed: int, tasks: list[Task]) -> dict[str, Any]:
+    """A model's part of results.json."""
+    recipe, layout = materials.recipe, materials.for_seed(seed).layout
+    pretrain, init = layout.pretrain(arm).manifest(), layout.init(layout.init_kind(arm)).manifest()
+    block = recipe.pretrain.block_size
+    text_of_init = init["summary"]["steps"] * recipe.init.lm_rows_per_step * block
+    found = {task.name: _parts(folder, arm, seed).read(task.name) for task in tasks}
+    return {
+        "seed": seed,
+        "lm_tokens": {
+            "init": text_of_init if reads_text(recipe) else init["summary"]["lm_tokens"],
+            "pretrain": pretrain["summary"]["steps"] * recipe.pretrain.global_batch_rows * block,
+        },
+        "seconds": {
+            "init": init["seconds"],
+            "pretrain": pretrain["seconds"],
+            "eval": round(sum(part["seconds"] for part in found.values()), 1),
+        },
+        "flops": {"init": init["summary"].get("flops"), "pretrain": pretrain["summary"].get("flops")},
+        "parameters": next((part["parameters"] for part in found.values()), None),
+        "tasks": {task: {"scores": part["scores"], "measures": part["measures"]} for task, part in found.items()},
+    }
 
 
 def _dictionary_quality(materials: Materials) -> dict[str, Any]:

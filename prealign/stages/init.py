@@ -18,8 +18,9 @@ from prealign.errors import PrealignError
 from prealign.model.build import build_model, number_of_parameters
 from prealign.stages.alignment import AlignmentBatches, WordOrder, check_model
 from prealign.stages.language_model import LanguageModelling
+from prealign.stages.materials import Materials
 from prealign.stages.running_text import RunningText
-from prealign.stages.training import Materials, Training, carry_out
+from prealign.stages.training import Training, about_vocabulary, carry_out, of_seed
 from prealign.stages.watch import reached
 from prealign.stages.word_text import WordText
 from prealign.tokenizer.extend import read_new_pieces
@@ -30,14 +31,16 @@ log = logging.getLogger(__name__)
 
 
 def run_init(materials: Materials, device: torch.device) -> None:
-    """Make every start that the recipe's arms need."""
+    """Make every start that the arms of a recipe with one training seed need."""
     for kind in materials.layout.init_kinds:
         if not materials.layout.init(kind).is_reused():
+            log.info("%sstart %s", of_seed(materials.recipe), kind)
             if aligns_words(materials.recipe):  # what is amiss with the words is told before anything is trained
                 _ = materials.word_groups
                 _refuse_goal_without_words(materials)
                 _ = materials.pairs if materials.recipe.init.reads_sentences else None
-            carry_out(_training(materials, kind), materials, device)
+            mine = materials.for_start(kind)
+            carry_out(_training(mine, kind), mine, device)
 
 
 def _refuse_goal_without_words(materials: Materials) -> None:
@@ -79,6 +82,7 @@ def _training(materials: Materials, kind: str) -> Training:
             "source words aligned per step": settings.words_per_step if aligned and settings.alignment_weight else 0,
             "sentence pairs aligned per step": settings.context_sentences_per_step if aligned else 0,
             "block size": recipe.pretrain.block_size,
+            **about_vocabulary(kind),
         },
         alignment=tasks.alignment,
         guard=settings.guard,
@@ -108,7 +112,7 @@ def start(materials: Materials) -> PreTrainedModel:
         vocab_size=n_ids(tokenizer),
         special={"bos": tokenizer.bos_token_id, "eos": tokenizer.eos_token_id, "pad": tokenizer.pad_token_id},
         max_positions=recipe.pretrain.block_size,
-        seed=recipe.seed,
+        seed=recipe.training_seed,
         new_pieces=read_new_pieces(materials.layout.tokenizer.folder),
     )
     if aligns_words(recipe):
@@ -136,7 +140,7 @@ class InitTasks:
         self.text: RunningText | WordText | None = None
         order = None
         if on_words or (aligned and settings.alignment_weight > 0):
-            order = WordOrder(materials.word_groups, settings, settings.max_steps, recipe.seed)
+            order = WordOrder(materials.word_groups, settings, settings.max_steps, recipe.training_seed)
         if aligned:
             self.alignment = AlignmentBatches(materials, order)
         if order is not None and on_words:

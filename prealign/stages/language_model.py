@@ -7,11 +7,16 @@ first, hidden afterwards, so that it is asked about what it reads. Who is hidden
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from prealign import draws
+from prealign.codeswitch import characters
+from prealign.codeswitch.vocabulary import read_vocabulary
 from prealign.corpora.text_tokenizer import n_ids
 from prealign.errors import PrealignError
 from prealign.objectives.causal_lm import CausalLM
@@ -29,17 +34,12 @@ class LanguageModelling:
     """The objective of the recipe's kind of model, and its tasks."""
 
     def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> None:
-        self.seed = recipe.seed
-        self.objective: Objective = CausalLM()
-        self.masking: Masking | None = None
-        if recipe.model.kind == "masked_lm":
-            if tokenizer.mask_token_id is None:
-                raise PrealignError(
-                    "model.kind is masked_lm, but the tokenizer has no mask token. Take one that has (tokenizer.path), "
-                    "such as that of the encoder you start from."
-                )
-            self.objective = MaskedLM()
-            self.masking = Masking.of(tokenizer.mask_token_id, n_ids(tokenizer), tokenizer.all_special_ids)
+        self.seed = recipe.training_seed
+        self.masking = masking_of(recipe, tokenizer)
+        if self.masking is not None and recipe.pretrain.whole_word_masking:
+            self.masking = replace(self.masking, starts_word=starts_word(tokenizer))
+        kind = CausalLM if self.masking is None else MaskedLM
+        self.objective: Objective = kind(tuple(recipe.languages))
 
     def tasks(self, batches: Sequence[dict[str, Any]], weight: float) -> list[Task]:
         """The batches with the objective; `examples` name the rows, each a key for what is hidden in it."""
@@ -51,3 +51,27 @@ class LanguageModelling:
         keys = [draws.key(self.seed, "mask", *sample) for sample in batch["examples"]]
         ids, labels = mask_tokens(batch["input_ids"].numpy(), keys, self.masking)
         return batch | {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
+
+
+def masking_of(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Masking | None:
+    """What is hidden from a masked LM; None for causal models.
+
+    Raises:
+        PrealignError: the model is a masked LM and the tokenizer has no mask token.
+    """
+    if recipe.model.kind != "masked_lm":
+        return None
+    if tokenizer.mask_token_id is None:
+        raise PrealignError(
+            "model.kind is masked_lm, but the tokenizer has no mask token. Take one that has (tokenizer.path), "
+            "such as that of the encoder you start from."
+        )
+    return Masking.of(tokenizer.mask_token_id, n_ids(tokenizer), tokenizer.all_special_ids)
+
+
+def starts_word(tokenizer: PreTrainedTokenizerFast) -> NDArray[np.bool_]:
+    """Which tokens begin a word, [vocabulary]: those that cannot be the rest of one. Told from the token alone, so a
+    bracket directly before a word goes with the word."""
+    goes_on = characters.BEGINS_LETTER | characters.BEGINS_LEANING | characters.BEGINS_UNKNOWN | characters.PARTIAL
+    found: NDArray[np.bool_] = (read_vocabulary(tokenizer).begins & goes_on) == 0
+    return found

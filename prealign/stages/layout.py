@@ -2,32 +2,39 @@
 
 runs/quickstart/
   recipe.yaml                      every setting, resolved; `prealign run` on this folder repeats the run
+  inputs.json                      fingerprints of large input files (inputs.py)
   dictionary/en--en-x-clone/       entries.tsv, card.json
   tokenizer/                       a Hugging Face tokenizer
   store/                           token shards
-  pairs/                           sentence pairs with linked words, if init.context_sentences_per_step asks for them
+  pairs/                           sentence pairs with linked words, if `init` or `eval` reads words in context
   init/aligned/  init/control/     start of the arms: with the alignment loss, or the same running text without it
+                                   (of full_alignment: init/one_vocabulary/)
   pretrain/joint/  pretrain/prealign/ ...
   eval/results.json
   report.html  report.md
+
+With `seeds: [1, 2]` in the recipe, `init/` and `pretrain/` lie in `seed-1/` and `seed-2/`; all else is shared.
 """
 
 from __future__ import annotations
 
 import platform
-from functools import cache, cached_property
+from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from prealign import files
 from prealign.config.arms import PLANS, Arm
 from prealign.config.dictionary import DictionaryPair
-from prealign.config.fields import PYTHON_DOCS
+from prealign.config.fields import PYTHON_DOCS, PYTHON_TOPICS
 from prealign.config.settings import Recipe
+from prealign.corpora.knowledge_wording import wording_file
 from prealign.corpora.sentence_pairs import Corpus, corpora
+from prealign.stages.inputs import inputs_of
 from prealign.stages.stage import Stage, options_of
 
-INIT_KINDS = ("aligned", "control")
+INIT_KINDS = ("aligned", "control", "one_vocabulary")
 ORDER = ("words_per_step", "frequency_exponent")
 """Settings of `init` that decide which words a step brings."""
 NO_ALIGNMENT = ("lm_weight", "lm_on", "lm_rows_per_step", "max_steps", "optimizer", "guard", "stop_at")
@@ -35,11 +42,21 @@ NO_ALIGNMENT = ("lm_weight", "lm_on", "lm_rows_per_step", "max_steps", "optimize
 
 
 class Layout:
-    """All stages of a run, made from its recipe."""
+    """All stages of a run, made from its recipe. `init` and `pretrain` are those of one training seed: of a recipe that
+    has several, `of_seeds` gives a layout for each."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.folder = Path(recipe.output).expanduser()
+
+    def of_seeds(self) -> dict[int, Layout]:
+        """The layouts of the training seeds; they differ in `init` and `pretrain`."""
+        return {seed: Layout(self.recipe.with_seed(seed)) for seed in self.recipe.training_seeds}
+
+    @property
+    def _trained(self) -> Path:
+        """Where the trainings of the layout's seed lie."""
+        return self.folder / f"seed-{self.recipe.training_seed}" if self.recipe.seeds else self.folder
 
     def corpora(self, pair: DictionaryPair) -> list[Corpus]:
         """The parallel text of a language pair."""
@@ -54,16 +71,16 @@ class Layout:
         options |= options_of(pair, "pair", "parallel", "path", "model")
         inputs: dict[str, str] = {}
         for number, corpus in enumerate(self.corpora(pair), start=1):
-            inputs |= {f"corpus {number}, {path.name}": _content(path) for path in corpus.files}
+            inputs |= {f"corpus {number}, {path.name}": self._content(path) for path in corpus.files}
             options[f"corpus {number}, weight"] = corpus.weight
         if pair.path:
-            inputs[pair.path] = _content(self.recipe.input(pair.path))
+            inputs[pair.path] = self._content(self.recipe.input(pair.path))
         if not inputs:  # a cloned language: the sentence pairs are made from running text
             options |= self._text_options(pair.source)
             inputs = self._text_inputs(pair.source)
         for path in (settings.encoder, pair.model):
             if path is not None:
-                inputs[path] = _content(self.recipe.input(path))
+                inputs[path] = self._content(self.recipe.input(path))
         return Stage("dictionary", self.folder / "dictionary" / f"{pair.source}--{pair.target}", options, inputs)
 
     @cached_property
@@ -83,6 +100,9 @@ class Layout:
     def store(self) -> Stage:
         options = options_of(self.recipe.store, "store", "workers") | self._all_text_options()
         inputs = self._all_text_inputs() | {"tokenizer": self.tokenizer.fingerprint}
+        if (code := self.recipe.knowledge.language) is not None:  # stores without invented facts keep their identity
+            options |= options_of(self.recipe.knowledge, "knowledge", "wordings")
+            inputs |= self._wordings([code])
         return Stage("store", self.folder / "store", options, inputs)
 
     @cached_property
@@ -93,7 +113,7 @@ class Layout:
 
     def init(self, kind: str) -> Stage:
         """`aligned`: stage 1 of the method. `control`: the same running text in the same order without the
-        alignment loss."""
+        alignment loss. `one_vocabulary`: the control with one id for a piece and its clone."""
         recipe = self.recipe
         aligned = kind == "aligned"
         on_words = recipe.init.lm_on == "words" and recipe.init.lm_weight > 0
@@ -104,9 +124,11 @@ class Layout:
             options_of(recipe.model, "model")
             | options_of(recipe.init, "init", *leave_out)
             | {"pretrain.block_size": recipe.pretrain.block_size, "engine.precision": recipe.engine.precision}
-            | {"seed": recipe.seed}
+            | {"seed": recipe.training_seed}
             | self._shares()
         )
+        if kind == "one_vocabulary":
+            options["vocabulary"] = "twins are one"
         inputs = {"store": self.store.fingerprint}
         for path in (recipe.model.config, recipe.model.checkpoint):
             if path is not None:
@@ -120,14 +142,15 @@ class Layout:
             options |= {"engine.eval_steps": recipe.engine.eval_steps, "eval.max_words": recipe.eval.max_words}
             if not aligned:
                 inputs["init, aligned"] = self.init("aligned").fingerprint
-        return Stage("init", self.folder / "init" / kind, options, inputs)
+        return Stage("init", self._trained / "init" / kind, options, inputs)
 
     def pretrain(self, arm: Arm) -> Stage:
         recipe, plan = self.recipe, PLANS[arm]
         leave_out = {"none": ["switching"], "as set": [], "both": ["switching.labels"]}[plan.switching]
+        leave_out = [*leave_out, "whole_word_masking"]  # one of _shares
         options = (
             options_of(recipe.pretrain, "pretrain", *leave_out)
-            | {"engine.precision": recipe.engine.precision, "seed": recipe.seed}
+            | {"engine.precision": recipe.engine.precision, "seed": recipe.training_seed}
             | self._shares()
         )
         inputs = {"store": self.store.fingerprint, "init": self.init(plan.start).fingerprint}
@@ -139,16 +162,39 @@ class Layout:
         if plan.switching != "none" or plan.alignment != "none":
             options["dictionary.held_out_share"] = recipe.dictionary.held_out_share
             inputs |= self._dictionary_inputs()
-        return Stage("pretrain", self.folder / "pretrain" / arm, options, inputs, amendable=("pretrain.skip_steps",))
+        return Stage("pretrain", self._trained / "pretrain" / arm, options, inputs, amendable=("pretrain.skip_steps",))
 
     @cached_property
     def eval(self) -> Stage:
         recipe = self.recipe
-        options = options_of(recipe.eval, "eval") | {"dictionary.held_out_share": recipe.dictionary.held_out_share}
-        inputs = {arm: self.pretrain(arm).fingerprint for arm in recipe.arms} | self._dictionary_inputs()
-        for item in [*recipe.eval.gold_dictionaries, *recipe.eval.sentences]:
-            inputs[item.path] = _content(recipe.input(item.path))
-        return Stage("eval", self.folder / "eval", options, inputs)
+        # Another batch size changes last digits only, and is the way on after a GPU had too little memory.
+        options = options_of(recipe.eval, "eval", "batch_size") | {
+            "dictionary.held_out_share": recipe.dictionary.held_out_share
+        }
+        models = {
+            arm + (f", seed {seed}" if recipe.seeds else ""): layout.pretrain(arm).fingerprint
+            for seed, layout in self.of_seeds().items()
+            for arm in recipe.arms
+        }
+        inputs = models | self._dictionary_inputs()
+        for path in [item.path for sets in (recipe.eval.gold_dictionaries, recipe.eval.sentences) for item in sets]:
+            if path is not None:
+                inputs[path] = self._content(recipe.input(path))
+        for transfer in recipe.eval.transfer:
+            inputs |= self._sources(transfer.files)
+        if any(item.path is None for item in recipe.eval.sentences):
+            inputs["store"] = self.store.fingerprint
+        if recipe.eval.context_sentences:
+            inputs["pairs"] = self.pairs.fingerprint
+        if (own_tasks := recipe.eval.lm_eval.include_path) is not None:
+            inputs[own_tasks] = self._content(recipe.input(own_tasks))
+        if recipe.knowledge.language is not None:
+            inputs |= self._wordings(recipe.languages)
+        return Stage("eval", self.folder / "eval", options, inputs, growing=tuple(models))
+
+    def _wordings(self, codes: Iterable[str]) -> dict[str, str]:
+        """The sentences that state invented facts and ask for them."""
+        return {f"wording, {code}": self._content(wording_file(self.recipe, code)) for code in codes}
 
     @staticmethod
     def init_kind(arm: Arm) -> str:
@@ -166,10 +212,14 @@ class Layout:
     def _alignment_settings(self) -> list[str]:
         return [name for name in type(self.recipe.init).model_fields if name not in NO_ALIGNMENT]
 
+    def _content(self, path: Path) -> str:
+        """Fingerprint of an input."""
+        return inputs_of(self.folder).fingerprint(path)
+
     def _content_of_model(self, path: str) -> str:
         """Fingerprint of a model's or tokenizer's folder; a name on the hub stands for itself."""
         place = Path(self.recipe.model_place(path))
-        return _content(place) if place.exists() else path
+        return self._content(place) if place.exists() else path
 
     def stages(self) -> list[Stage]:
         """Every stage that the recipe asks for, in order."""
@@ -177,11 +227,13 @@ class Layout:
             *map(self.dictionary, self.recipe.dictionary.pairs),
             self.tokenizer,
             self.store,
-            *([self.pairs] if self.recipe.init.reads_sentences else []),
-            *map(self.init, self.init_kinds),
-            *map(self.pretrain, self.recipe.arms),
+            *([self.pairs] if self.recipe.reads_sentences else []),
+            *(stage for layout in self.of_seeds().values() for stage in layout._trainings()),
             self.eval,
         ]
+
+    def _trainings(self) -> list[Stage]:
+        return [*map(self.init, self.init_kinds), *map(self.pretrain, self.recipe.arms)]
 
     def folders(self) -> dict[str, list[Path]]:
         """The folders of every stage, for `--fresh`."""
@@ -190,19 +242,16 @@ class Layout:
             "tokenizer": [self.tokenizer.folder],
             "store": [self.store.folder],
             "pairs": [self.pairs.folder],
-            "init": [self.folder / "init" / kind for kind in INIT_KINDS],
-            "pretrain": [
-                stage
-                for stage in sorted((self.folder / "pretrain").glob("*"))
-                if not stage.name.endswith(files.PARTIAL)
-            ]
-            + [
-                Path(str(stage).removesuffix(files.PARTIAL))
-                for stage in sorted((self.folder / "pretrain").glob("*" + files.PARTIAL))
-            ],
+            "init": self._all_trained("init"),
+            "pretrain": self._all_trained("pretrain"),
             "eval": [self.folder / "eval"],
             "report": [self.folder / "report.html", self.folder / "report.md"],
         }
+
+    def _all_trained(self, stage: str) -> list[Path]:
+        """Folders of a training stage, finished or not, of arms and seeds that the recipe no longer has as well."""
+        found = [*self.folder.glob(f"{stage}/*"), *self.folder.glob(f"seed-*/{stage}/*")]
+        return sorted({Path(str(place).removesuffix(files.PARTIAL)) for place in found if place.is_dir()})
 
     def _text_options(self, code: str) -> dict[str, Any]:
         """What shapes a language's documents, its own settings and those of languages cloned from it."""
@@ -222,10 +271,13 @@ class Layout:
         language = self.recipe.languages[code]
         if language.clone_of is not None:
             return self._text_inputs(language.clone_of)
-        return {
-            path: f"of Python {platform.python_version()}" if path == PYTHON_DOCS else _content(self.recipe.input(path))
-            for path in language.text
-        }
+        return self._sources(language.text)
+
+    def _sources(self, paths: Iterable[str]) -> dict[str, str]:
+        """Named files by content, and what is read from the running Python by its version."""
+        python = f"of Python {platform.python_version()}"
+        inside = (PYTHON_DOCS, PYTHON_TOPICS)
+        return {path: python if path in inside else self._content(self.recipe.input(path)) for path in paths}
 
     def _all_text_inputs(self) -> dict[str, str]:
         merged: dict[str, str] = {}
@@ -244,14 +296,10 @@ class Layout:
     def _shares(self) -> dict[str, Any]:
         """What shapes the rows of running text in both training stages, besides the store."""
         pretrain = self.recipe.pretrain
+        masked = self.recipe.model.kind == "masked_lm"
         return {
+            **({"pretrain.whole_word_masking": pretrain.whole_word_masking} if masked else {}),
             "pretrain.sampling_alpha": pretrain.sampling_alpha,
             "pretrain.document_masking": pretrain.document_masking,
             **{f"languages.{code}.share": language.share for code, language in self.recipe.languages.items()},
         }
-
-
-@cache
-def _content(path: Path) -> str:
-    """Fingerprint of an input, hashed once per process."""
-    return files.fingerprint(path)

@@ -12,7 +12,7 @@ from prealign import __version__
 if TYPE_CHECKING:
     from prealign.config.dictionary import DictionaryPair
     from prealign.config.settings import Recipe
-    from prealign.stages.training import Materials
+    from prealign.stages.materials import Materials
 
 
 def model_card(materials: Materials, facts: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
@@ -43,7 +43,8 @@ def model_card(materials: Materials, facts: Mapping[str, Any], seen: Mapping[str
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in {**facts, **counted}.items()),
         f"| token store | {materials.store.fingerprint} |",
-        f"| seed | {recipe.seed} |",
+        f"| seed | {recipe.training_seed} |",
+        *([f"| seed of the data | {recipe.seed} |"] if recipe.seeds else []),
         "",
         "Alignment words are counted as often as they were read, translations included; tokens and words of the stages "
         "before are included.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from prealign import files
 from prealign.config.settings import Recipe
 from prealign.corpora.drops import Drops
 from prealign.corpora.encoded_pairs import encode_pairs
+from prealign.corpora.knowledge import statements
 from prealign.corpora.language_text import language_documents, n_bytes
 from prealign.corpora.linked_pairs import LINKED_PAIRS_FILE, read_linked_pairs
 from prealign.corpora.pair_store import write_pairs
@@ -92,9 +93,9 @@ def _extend(recipe: Recipe, folder: Path, vocab_size: int) -> None:
 
 
 def make_pairs(recipe: Recipe) -> None:
-    """Tokenise the linked sentence pairs that the dictionaries keep, if words are to be aligned in context."""
+    """Tokenise the linked sentence pairs that the dictionaries keep, if words are to be read in context."""
     layout = Layout(recipe)
-    if recipe.init.reads_sentences:
+    if recipe.reads_sentences:
         for pair in recipe.dictionary.pairs:
             layout.dictionary(pair).require("prealign build-dict RECIPE")
         layout.pairs.build(lambda folder: _make_pairs(recipe, layout, folder))
@@ -140,9 +141,26 @@ def _make_store(recipe: Recipe, layout: Layout, folder: Path) -> dict[str, Any]:
         validation_share=recipe.store.validation_share,
         seed=recipe.seed,
         workers=recipe.store.workers,
+        training_only=_invented(recipe),
     )
     for code, reasons in summary["left_out"].items():
         counter = Drops()
         counter.extend(reasons)
         log.info("store %s: left out: %s", code, counter)
+    _tell_of_facts(recipe, summary)
     return summary
+
+
+def _invented(recipe: Recipe) -> dict[str, Callable[[], Iterator[str]]]:
+    """The sentences that state invented facts, under their language; empty where the recipe has none."""
+    code = recipe.knowledge.language
+    return {} if code is None else {code: partial(statements, recipe)}
+
+
+def _tell_of_facts(recipe: Recipe, summary: dict[str, Any]) -> None:
+    code = recipe.knowledge.language
+    if code is not None:
+        sizes = [len(text.encode()) for text in statements(recipe)]
+        share = sum(sizes) / summary["languages"][code]["train"]["bytes"]
+        told = "store %s: %s sentences of invented facts, %.1f%% of its training text"
+        log.info(told, code, f"{len(sizes):,}", 100 * share)

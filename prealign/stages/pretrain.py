@@ -16,20 +16,22 @@ from prealign.errors import PrealignError
 from prealign.model.build import build_model
 from prealign.stages.alignment import AlignmentBatches, WordOrder, batch_of_step
 from prealign.stages.language_model import LanguageModelling
+from prealign.stages.materials import Materials
 from prealign.stages.running_text import RunningText
 from prealign.stages.skips import refuse_skips_of_the_past
-from prealign.stages.training import MODEL, Materials, Training, carry_out
+from prealign.stages.training import MODEL, Training, about_vocabulary, carry_out, of_seed
 from prealign.train.loop import Task
 
 log = logging.getLogger(__name__)
 
 
 def run_pretrain(materials: Materials, device: torch.device) -> None:
-    """Train every arm of the recipe."""
+    """Train every arm of a recipe with one training seed."""
     for arm in materials.recipe.arms:
         if not materials.layout.pretrain(arm).is_reused():
-            log.info("arm %s", arm)
-            carry_out(_training(materials, arm), materials, device)
+            log.info("%sarm %s", of_seed(materials.recipe), arm)
+            mine = materials.for_arm(arm)
+            carry_out(_training(mine, arm), mine, device)
 
 
 def _training(materials: Materials, arm: Arm) -> Training:
@@ -62,9 +64,10 @@ def _training(materials: Materials, arm: Arm) -> Training:
         "block size": recipe.pretrain.block_size,
         "share of eligible words switched, asked": f"{recipe.pretrain.switching.total_ratio if switches else 0:.1%}",
         "labels where a word was switched": recipe.pretrain.switching.labels if switches else "none was switched",
-        "words aligned": {"aligned": "before pretraining", "control": "not"}[plan.start]
+        "words aligned": ("before pretraining" if plan.start == "aligned" else "not")
         if plan.alignment == "none"
         else f"{plan.alignment} pretraining",
+        **about_vocabulary(plan.start),
         "LM tokens of the start": f"{started['lm_tokens']:,}",
     }
     return Training(
@@ -74,7 +77,7 @@ def _training(materials: Materials, arm: Arm) -> Training:
             vocab_size=n_ids(materials.tokenizer),
             special={},
             max_positions=recipe.pretrain.block_size,
-            seed=recipe.seed,
+            seed=recipe.training_seed,
         ),
         micro_batches=tasks,
         max_steps=recipe.pretrain.max_steps,
@@ -116,7 +119,7 @@ class PretrainTasks:
             # Made for the steps that the recipe asks for, as in stage 1, so that an early stop changes no batch.
             order = None
             if init.alignment_weight > 0:
-                order = WordOrder(materials.word_groups, init, init.max_steps, materials.recipe.seed)
+                order = WordOrder(materials.word_groups, init, init.max_steps, materials.recipe.training_seed)
             self.alignment = AlignmentBatches(materials, order)
 
     def __call__(self, step: int) -> list[Task]:

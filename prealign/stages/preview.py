@@ -61,10 +61,10 @@ def preview_recipe(recipe: Recipe, view: View) -> int:
     from prealign.codeswitch.preview import preview
     from prealign.codeswitch.token_text import TokenText
     from prealign.stages.build_dict import build_dictionaries
+    from prealign.stages.materials import Materials
     from prealign.stages.prepare import make_store, make_tokenizer
     from prealign.stages.run import refuse_group
     from prealign.stages.running_text import window_tokens
-    from prealign.stages.training import Materials
 
     refuse_group()
     build_dictionaries(recipe)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 from prealign.config.recipe import write_recipe
 from prealign.config.settings import Recipe
 from prealign.errors import PrealignError
+from prealign.evaluation.lm_eval_adapter import refuse_missing
 from prealign.launcher import launch
+from prealign.stages.inputs import inputs_of
 from prealign.stages.layout import Layout
 from prealign.stages.stage import fresh as make_fresh
 
@@ -33,8 +36,11 @@ def run(recipe: Recipe, fresh: list[str], *, only: str | None = None, named: str
     make_fresh(layout.folders(), fresh)
     for stage in layout.stages():
         stage.is_finished()  # a folder made from another recipe is refused before anything is touched
+    if only in (None, "eval"):
+        refuse_missing(recipe.eval.lm_eval)
     if not launched_as_group():
         write_recipe(recipe, layout.folder / "recipe.yaml")
+        inputs_of(layout.folder).write()
     if only in (None, "build-dict"):
         from prealign.stages.build_dict import build_dictionaries
 
@@ -47,9 +53,28 @@ def run(recipe: Recipe, fresh: list[str], *, only: str | None = None, named: str
         if only in (None, "prepare"):
             prepare.make_store(recipe)
             prepare.make_pairs(recipe)
-    if only in (None, "init", "pretrain", "eval", "report"):
-        return _with_models(recipe, only, named)
+    if only in (None, "init", "pretrain", "eval"):
+        if _all_reused(layout, only):
+            if only in (None, "eval"):
+                from prealign.evaluation.comparison_table import comparison_table
+                from prealign.evaluation.table import wants_colour
+                from prealign.report.runs import read_results
+
+                print(comparison_table(read_results(layout.folder)).text(wants_colour(sys.stdout)))
+        elif not _with_models(recipe, only, named):
+            return 0
+    if only in (None, "report"):
+        from prealign.stages.report import run_report
+
+        run_report(layout)
     return 0
+
+
+def _all_reused(layout: Layout, only: str | None) -> bool:
+    """Whether nothing is left to train or measure, so that torch need not be loaded (4 to 6 s of CPU time); says so."""
+    wanted = ("init", "pretrain", "eval") if only is None else (only,)
+    stages = [stage for stage in layout.stages() if stage.name in wanted]
+    return all(stage.is_finished() for stage in stages) and all(stage.is_reused() for stage in stages)
 
 
 def launched_as_group() -> bool:
@@ -65,28 +90,27 @@ def refuse_group() -> None:
         )
 
 
-def _with_models(recipe: Recipe, only: str | None, named: str) -> int:
-    """The stages that need torch, which is imported here for the first time."""
+def _with_models(recipe: Recipe, only: str | None, named: str) -> bool:
+    """The stages that need torch, which is imported here for the first time; False when a signal stopped one."""
     from prealign.stages.evaluate import run_eval
     from prealign.stages.init import run_init
+    from prealign.stages.materials import Materials
     from prealign.stages.pretrain import run_pretrain
-    from prealign.stages.report import run_report
-    from prealign.stages.training import Materials, Stopped
+    from prealign.stages.training import Stopped
     from prealign.train.parallel import process_group
 
     materials = Materials(recipe)
     try:
         if only in (None, "init", "pretrain"):
             with process_group(recipe.engine.timeout_s) as device:
-                if only in (None, "init"):
-                    run_init(materials, device)
-                if only in (None, "pretrain"):
-                    run_pretrain(materials, device)
+                for seed in recipe.training_seeds:
+                    if only in (None, "init"):
+                        run_init(materials.for_seed(seed), device)
+                    if only in (None, "pretrain"):
+                        run_pretrain(materials.for_seed(seed), device)
     except Stopped as stopped:
         log.warning("%s. To go on: prealign %s %s", stopped, only or "run", named)
-        return 0
+        return False
     if only in (None, "eval"):
         run_eval(materials)
-    if only in (None, "report"):
-        run_report(materials)
-    return 0
+    return True

@@ -75,14 +75,14 @@ class RunningText:
         self.mixture = Mixture(
             {code: size // self.block for code, size in sizes.items()},
             {code: recipe.languages[code].share for code in sizes} if alpha is None else shares_by_size(sizes, alpha),
-            recipe.seed,
+            recipe.training_seed,
         )
         self.first_sample = first_sample
         self.rows_per_step = rows_per_step
         self.per_device = recipe.pretrain.per_device_train_batch_size
         self.switching = recipe.pretrain.switching
         self.max_steps = recipe.pretrain.max_steps
-        self.seed = recipe.seed
+        self.seed = recipe.training_seed
         self.table = table
         self.skip_steps = skip_steps
         self.document_end = store.document_end if recipe.pretrain.document_masking else None
@@ -114,7 +114,12 @@ class RunningText:
         }
 
     def _tensors(self, ids: NDArray[np.int64], labels: NDArray[np.int64], samples: list[Sample]) -> dict[str, Any]:
-        batch = {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels), "examples": samples}
+        batch = {
+            "input_ids": torch.from_numpy(ids),
+            "labels": torch.from_numpy(labels),
+            "languages": torch.tensor([self.mixture.streams.index(sample.stream) for sample in samples]),
+            "examples": samples,
+        }
         if self.document_end is not None:
             batch["position_ids"] = torch.from_numpy(document_positions(ids, self.document_end))
         return batch

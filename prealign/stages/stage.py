@@ -53,6 +53,8 @@ class Stage:
         inputs: name -> fingerprint of everything that was read.
         amendable: options that may be given other values while the stage is interrupted; whoever goes on with it sees
             to it that nothing that was done becomes untrue.
+        growing: inputs that a stage, finished or interrupted, may lack and is then gone on with; whoever makes it
+            keeps apart what was made from each of them.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Stage:
     options: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     amendable: tuple[str, ...] = ()
+    growing: tuple[str, ...] = ()
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -82,7 +85,8 @@ class Stage:
         return files.partial_of(self.folder)
 
     def is_finished(self) -> bool:
-        """True when the output is there and was made with this identity; another identity is an error."""
+        """True when the output is there and was made with this identity; another identity is an error, unless all
+        that it lacks are inputs that may come later."""
         if not (self.folder / MANIFEST).is_file():
             if self.folder.exists():
                 raise PrealignError(
@@ -90,7 +94,10 @@ class Stage:
                     "Move it away, or choose another --output."
                 )
             return False
-        self._compare(files.read_json(self.folder / MANIFEST), self.folder)
+        recorded = files.read_json(self.folder / MANIFEST)
+        if self._is_part(recorded):
+            return False
+        self._compare(recorded, self.folder)
         return True
 
     def is_reused(self) -> bool:
@@ -99,6 +106,13 @@ class Stage:
             log.info("%s: already done, reusing %s", self.name, self.folder)
             return True
         return False
+
+    def _is_part(self, recorded: dict[str, Any]) -> bool:
+        """Whether the stage may grow from what was recorded to what it is now."""
+        inputs = recorded.get("inputs", {})
+        new = self.inputs.keys() - inputs.keys()
+        same = inputs.items() <= self.inputs.items() and recorded.get("options") == self.options
+        return bool(new) and new <= {*self.growing} and same
 
     def _compare(self, recorded: dict[str, Any], folder: Path, leave_out: Sequence[str] = ()) -> None:
         differing = [
@@ -144,8 +158,15 @@ class Stage:
     def begin_or_resume(self) -> Path:
         """The working folder of a stage that can be interrupted; one left by another recipe is refused."""
         started = self.working_folder / STARTED
-        if started.is_file():
-            self._compare(files.read_json(started), self.working_folder, leave_out=self.amendable)
+        if (self.folder / MANIFEST).is_file() and not self.is_finished():
+            log.info("%s: going on with %s, which lacks inputs that are new", self.name, self.folder)
+            files.remove(self.working_folder)
+            self.folder.rename(self.working_folder)
+            (self.working_folder / MANIFEST).unlink()
+        elif started.is_file():
+            recorded = files.read_json(started)
+            if not self._is_part(recorded):
+                self._compare(recorded, self.working_folder, leave_out=self.amendable)
         else:
             files.remove(self.working_folder)
             self.working_folder.mkdir(parents=True)

@@ -1,5 +1,4 @@
-"""What `init` and `pretrain` share: materials of a run opened once, and one training carried from start to finished
-stage."""
+"""What `init` and `pretrain` share: one training carried from its start to the finished stage."""
 
 from __future__ import annotations
 
@@ -10,39 +9,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import PreTrainedModel
-from transformers.utils.logging import disable_progress_bar
 
 from prealign import ranks
-from prealign.codeswitch.table import CodeSwitchTable
 from prealign.config.engine import OptimizerSettings
-from prealign.config.evaluation import RetrievalSet
 from prealign.config.settings import Recipe
-from prealign.corpora.documents import read_lines
-from prealign.corpora.pair_store import PairStore
-from prealign.corpora.store import TokenStore
-from prealign.dictionary.dictionary import Dictionary
-from prealign.errors import PrealignError
-from prealign.evaluation.harness import Suite
-from prealign.stages.language_model import LanguageModelling
-from prealign.stages.layout import Layout
+from prealign.model.build import number_of_parameters
+from prealign.stages.materials import Materials
 from prealign.stages.model_card import model_card
 from prealign.stages.stage import Stage
 from prealign.stages.watch import Watch
-from prealign.stages.word_groups import WordGroups, write_split
-from prealign.tokenizer.load import load_tokenizer
+from prealign.stages.word_groups import write_split
 from prealign.train.loop import Task, train
 from prealign.train.metrics import read_rows
 from prealign.train.saver import export
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
-
     from prealign.stages.alignment import AlignmentBatches
 
 log = logging.getLogger(__name__)
@@ -56,89 +42,6 @@ METRICS = "metrics.jsonl"
 
 class Stopped(Exception):  # noqa: N818, not an error
     """A training was asked to stop, has saved, and goes on with the same command."""
-
-
-class Materials:
-    """Tokenizer, store, dictionaries and test sets of a run, each opened when first used."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.layout = Layout(recipe)
-        disable_progress_bar()  # transformers draws one for every model it opens
-
-    @cached_property
-    def tokenizer(self) -> PreTrainedTokenizerFast:
-        self.layout.tokenizer.require("prealign tokenizer RECIPE")
-        return load_tokenizer(self.layout.tokenizer.folder)
-
-    @cached_property
-    def store(self) -> TokenStore:
-        self.layout.store.require("prealign prepare RECIPE")
-        store = TokenStore(self.layout.store.folder)
-        store.check_tokenizer(self.tokenizer)
-        return store
-
-    @cached_property
-    def pairs(self) -> PairStore:
-        """Linked sentence pairs, for words in context."""
-        self.layout.pairs.require("prealign prepare RECIPE")
-        store = PairStore(self.layout.pairs.folder)
-        store.check_tokenizer(self.tokenizer)
-        return store
-
-    @cached_property
-    def dictionaries(self) -> list[tuple[Dictionary, Dictionary]]:
-        """Per pair the entries used in training, and those held out to measure retrieval of words never aligned."""
-        found = []
-        for pair in self.recipe.dictionary.pairs:
-            stage = self.layout.dictionary(pair)
-            stage.require("prealign build-dict RECIPE")
-            dictionary = Dictionary.read(stage.folder)
-            found.append(dictionary.split(self.recipe.dictionary.held_out_share, self.recipe.seed))
-        return found
-
-    @cached_property
-    def word_groups(self) -> WordGroups:
-        """The training entries of all pairs as groups of words to align."""
-        return WordGroups.of([trained for trained, _ in self.dictionaries], self.tokenizer)
-
-    @cached_property
-    def table(self) -> CodeSwitchTable | None:
-        """The training entries compiled for switching; None without dictionaries."""
-        if not self.dictionaries:
-            return None
-        return CodeSwitchTable.compile([trained for trained, _ in self.dictionaries], self.tokenizer)
-
-    @cached_property
-    def suite(self) -> Suite:
-        """The test sets, encoded."""
-        recipe = self.recipe
-        gold = [
-            (item.name, Dictionary.read(recipe.input(item.path), item.source, item.target))
-            for item in recipe.eval.gold_dictionaries
-        ]
-        return Suite.of(
-            self.tokenizer,
-            self.store,
-            self.dictionaries,
-            recipe.eval,
-            block_size=recipe.pretrain.block_size,
-            gold=gold,
-            sentences=[(s.name, s.source, s.target, sentence_pairs(recipe, s)) for s in recipe.eval.sentences],
-            masking=LanguageModelling(recipe, self.tokenizer).masking,
-        )
-
-
-def sentence_pairs(recipe: Recipe, item: RetrievalSet) -> list[tuple[str, str]]:
-    """The sentence pairs of a test set; every line counts, so a line without two columns is refused."""
-    path = recipe.input(item.path)
-    pairs = []
-    for number, line in read_lines(path):
-        columns = line.split("\t")
-        if len(columns) < 2 or not columns[0].strip() or not columns[1].strip():
-            raise PrealignError(f"{path}:{number}: a sentence test needs two columns, {item.source} and {item.target}.")
-        pairs.append((columns[0], columns[1]))
-    return pairs
 
 
 @dataclass(frozen=True)
@@ -163,6 +66,21 @@ class Training:
     """Language -> share by which its bits per byte may rise over the start."""
     enough: Callable[[Mapping[str, Any]], bool] | None = None
     """Asked after each measurement; True ends the stage there."""
+
+
+def of_seed(recipe: Recipe) -> str:
+    """Which of the recipe's seeds a training has, to begin a message with; nothing in a recipe without `seeds`."""
+    return f"seed {recipe.training_seed}, " if recipe.seeds else ""
+
+
+def about_vocabulary(start: str) -> dict[str, str]:
+    """For the card of a model that reads two languages as one."""
+    if start != "one_vocabulary":
+        return {}
+    return {
+        "vocabulary": "a piece and its clone have one id: the tokenizer in this folder reads clone text as the English "
+        "that it is the clone of, and writes English"
+    }
 
 
 def carry_out(training: Training, materials: Materials, device: torch.device) -> None:
@@ -205,6 +123,7 @@ def _carry_out(training: Training, materials: Materials, device: torch.device) -
     ranks.barrier()
     log.info("%s: %s steps, writing %s", stage.name, f"{training.max_steps:,}", folder)
     model = training.start()
+    parameters = number_of_parameters(model)["total"]
 
     def save_extra(place: Path, state: Mapping[str, Any]) -> None:
         materials.tokenizer.save_pretrained(str(place))
@@ -231,7 +150,7 @@ def _carry_out(training: Training, materials: Materials, device: torch.device) -
         folder=folder,
         stage=stage.name,
         facts={"identity": stage.fingerprint_of_work, "store": materials.store.fingerprint},
-        seed=recipe.seed,
+        seed=recipe.training_seed,
         stateful=words.stateful if words else (),
         enough=enough,
         measure=measure,
@@ -252,6 +171,8 @@ def _carry_out(training: Training, materials: Materials, device: torch.device) -
             "lm_tokens_of_start": training.start_tokens,
             "alignment_words": seen(end, training)["alignment words"],
             "alignment_words_of_start": training.start_words,
+            "flops": outcome.sums.get("flops", 0.0),
+            "parameters": parameters,
         }
         stage.finish(summary, time.monotonic() - began)
     ranks.barrier()

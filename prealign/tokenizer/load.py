@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prealign.errors import PrealignError
+from prealign.hub import refuse_unreachable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -17,6 +18,7 @@ def load_tokenizer(place: Path | str) -> PreTrainedTokenizerFast:
     Raises:
         PrealignError: nothing usable is there, or it has no end-of-sequence token (documents are separated by it).
     """
+    refuse_unreachable(place)
     from transformers import AutoTokenizer
 
     try:
@@ -41,6 +43,7 @@ def check_belongs(tokenizer: PreTrainedTokenizerFast, checkpoint: str) -> None:
     Raises:
         PrealignError: pieces of the checkpoint's own tokenizer are missing, or have other ids.
     """
+    refuse_unreachable(checkpoint)
     from transformers import AutoTokenizer
 
     try:

@@ -26,8 +26,10 @@ from prealign import draws, ranks
 from prealign.config.engine import EngineSettings, OptimizerSettings
 from prealign.errors import PrealignError
 from prealign.log import Display
+from prealign.objectives.packing import float32_attention
 from prealign.train import checkpoint, flops, optim, saving, trackers
 from prealign.train.batches import prefetch
+from prealign.train.compute import autocast_dtype, recompute_activations, set_attention
 from prealign.train.metrics import LM, Clock, Journal, Meter, NormWatch
 from prealign.train.saver import SaveExtra, Saver
 from prealign.train.spread import Spread, spread
@@ -56,7 +58,8 @@ class Outcome(NamedTuple):
     checkpoint: Path
     """The checkpoint of that step."""
     sums: dict[str, float]
-    """What the rows of training count beside LM tokens (such as n_words), over the whole stage."""
+    """What the rows of training count beside LM tokens (such as n_words), over the whole stage, and `flops`, the
+    operations of train/flops.py over all ranks."""
 
 
 def train(
@@ -102,8 +105,9 @@ def train(
     """
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = autocast_dtype(engine.precision, device)
+    set_attention(model, engine.attn_implementation, device, dtype)
     if engine.gradient_checkpointing:
-        _recompute_activations(model)
+        recompute_activations(model)
     cost = flops.Cost.of(model)
     held = spread(model, stateful, engine.parallel, device=device, dtype=dtype, compiled=engine.torch_compile)
     facts = {**facts, "stage": stage, "max_steps": max_steps, "optimizer": optimizer.model_dump()}
@@ -180,7 +184,8 @@ class _Run:
         self.ended = False
         self.meter, self.clock, self.norms = Meter(), Clock(), NormWatch()
         self.best = saving.Best(engine.keep_best)
-        self.cost: flops.Cost | None = None
+        self.work = 0.0  # operations of this rank since the last checkpoint
+        self.cost: flops.Cost
         self.peak_flops: float | None = None
         self.precision = "fp32"
         self.journal: Journal | None = None
@@ -239,8 +244,9 @@ class _Run:
             self.sums[name] = self.sums.get(name, 0.0) + value
         usual = self.norms.usual_beside(numbers.grad_norm)
         spike = {} if usual is None else {"n_grad_spikes": 1.0}
-        self.meter.add(numbers.losses, numbers.counts, {**numbers.extra, **spike})
-        work = self.cost.of_step(tasks, numbers.counts, ranks.world_size()) if self.cost and self.peak_flops else 0.0
+        self.meter.add(numbers.losses, numbers.counts, {**numbers.extra, **spike}, numbers.parts)
+        work = self.cost.of_step(tasks, numbers.counts, ranks.world_size())
+        self.work += work
         self.clock.add(worked_s, waited_s, numbers.counts, work)
         if usual is not None:
             examples = [str(name) for batch, _, _ in tasks for name in batch.get("examples", ["not named"])]
@@ -265,7 +271,7 @@ class _Run:
         True when it is the best so far."""
         self.held.model.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), float32_attention(self.held.model):
                 values = self.held.look(measure)
         finally:
             self.held.model.train()
@@ -295,6 +301,8 @@ class _Run:
         """Write a checkpoint of this moment."""
         if self.journal:
             self.journal.sync()
+        (work,) = ranks.sum_over_ranks([self.work])
+        self.sums["flops"], self.work = self.sums.get("flops", 0.0) + work, 0.0
         state = {
             "step": self.step,
             "lm_tokens": self.lm_tokens,
@@ -315,35 +323,12 @@ class _Run:
         return Outcome(finished, self.step, self.lm_tokens, checkpoint.place(self.folder, self.step), self.sums)
 
 
-def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """bfloat16 where it is asked for or faster, None for float32.
-
-    On CPUs without AMX or AVX512-BF16 bfloat16 is ten times slower than float32 (measured on AVX2).
-    """
-    if precision != "auto":
-        return torch.bfloat16 if precision == "bf16" else None
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    # Private names of torch 2.8 to 2.13; where they are gone, float32 is never wrong.
-    tests = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return torch.bfloat16 if any(getattr(torch.cpu, test, bool)() for test in tests) else None
-
-
 def _seed(key: int, device: torch.device) -> None:
     """Seed the generators that dropout draws from; torch.manual_seed tries every kind of device there could be, which
     takes 0.16 ms."""
     torch.default_generator.manual_seed(key)
     if device.type == "cuda":
         torch.cuda.manual_seed(key)
-
-
-def _recompute_activations(model: PreTrainedModel) -> None:
-    """Let every block be computed again in the backward pass instead of kept."""
-    options = {"use_reentrant": False}
-    if hasattr(model, "activation_checkpointing_enable"):  # the newer name; the older one warns where both are
-        model.activation_checkpointing_enable(activation_checkpointing_kwargs=options)
-    else:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)
 
 
 def _made_ahead(micro_batches: MicroBatches, steps: range, device: torch.device) -> Iterator[list[Task]]:

@@ -123,29 +123,63 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     return numbers
 
 
+class PartSums(NamedTuple):
+    """What an objective's loss sums are made of (`objectives.objective.Parts`), as plain numbers."""
+
+    by: str
+    names: list[str]
+    sums: list[float]
+    counts: list[float]
+
+    def plus(self, other: PartSums) -> PartSums:
+        """The sums of both."""
+        pairs = (self.sums, other.sums), (self.counts, other.counts)
+        return PartSums(self.by, self.names, *([a + b for a, b in zip(*pair, strict=True)] for pair in pairs))
+
+    def means(self) -> dict[str, float] | list[float | None]:
+        """Mean loss of each part by its name, without those of which there was nothing; of parts without names a list,
+        with None there."""
+        found = [value / count if count else None for value, count in zip(self.sums, self.counts, strict=True)]
+        if not self.names:
+            return found
+        return {name: mean for name, mean in zip(self.names, found, strict=True) if mean is not None}
+
+
 class Meter:
     """Sums of the steps since the last row. Its state is plain numbers, so that a checkpoint can carry it."""
 
-    def __init__(self, state: Mapping[str, dict[str, float]] | None = None) -> None:
+    def __init__(self, state: Mapping[str, dict[str, Any]] | None = None) -> None:
         state = state or {"losses": {}, "counts": {}, "extra": {}}
         self.losses, self.counts, self.extra = (dict(state[name]) for name in ("losses", "counts", "extra"))
+        self.parts = {name: PartSums(*told) for name, told in state.get("parts", {}).items()}
 
-    def state(self) -> dict[str, dict[str, float]]:
+    def state(self) -> dict[str, dict[str, Any]]:
         """What `Meter(state)` goes on from."""
-        return {"losses": self.losses, "counts": self.counts, "extra": self.extra}
+        return {"losses": self.losses, "counts": self.counts, "extra": self.extra, "parts": self.parts}
 
-    def add(self, losses: Mapping[str, float], counts: Mapping[str, float], extra: Mapping[str, float]) -> None:
+    def add(
+        self,
+        losses: Mapping[str, float],
+        counts: Mapping[str, float],
+        extra: Mapping[str, float],
+        parts: Mapping[str, PartSums] | None = None,
+    ) -> None:
         """Add one step's sums over micro-batches and ranks."""
         for total, new in ((self.losses, losses), (self.counts, counts), (self.extra, extra)):
             for name, value in new.items():
                 total[name] = total.get(name, 0.0) + value
+        for name, told in (parts or {}).items():
+            self.parts[name] = self.parts[name].plus(told) if name in self.parts else told
 
     def take(self) -> dict[str, Any]:
-        """Mean loss by objective and the extra counts since the last call; starts anew."""
+        """Mean loss by objective, the means of their parts and the extra counts since the last call; starts anew."""
         loss = {name: value / max(1.0, self.counts[name]) for name, value in self.losses.items()}
         extra = {name: int(value) for name, value in self.extra.items()}
-        self.losses, self.counts, self.extra = {}, {}, {}
-        return {"loss": loss, **extra}
+        parts: dict[str, Any] = {}
+        for name, told in self.parts.items():
+            parts.setdefault(f"loss_by_{told.by}", {})[name] = told.means()
+        self.losses, self.counts, self.extra, self.parts = {}, {}, {}, {}
+        return {"loss": loss, **parts, **extra}
 
 
 class NormWatch:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -19,8 +19,9 @@ from torch import Tensor
 from prealign import ranks
 from prealign.config.engine import OptimizerSettings
 from prealign.errors import PrealignError
-from prealign.objectives.objective import Objective
+from prealign.objectives.objective import Objective, Parts
 from prealign.train import optim
+from prealign.train.metrics import PartSums
 from prealign.train.spread import Spread
 
 Batch = Mapping[str, Any]
@@ -38,6 +39,8 @@ class Numbers(NamedTuple):
 
     losses: dict[str, float]
     """Loss sums by objective, in nats."""
+    parts: dict[str, PartSums]
+    """What they are made of, by objective, where it tells."""
     counts: dict[str, float]
     """What each sum is divided by."""
     extra: dict[str, float]
@@ -88,19 +91,22 @@ class Step:
             self._backward(task, counts[task[1].name], last=place == len(tasks) - 1) for place, task in enumerate(tasks)
         ]
         norm = self._spread.clip(self._settings.max_grad_norm)
+        parts = _add_parts([(task[1].name, told) for task, (_, told) in zip(tasks, found, strict=True)])
+        of_parts = [tensor.double() for told in parts.values() for tensor in (told.sums, told.counts)]
         # The one place where the host waits for the device: nothing is updated from numbers that nobody has looked at.
-        *values, grad_norm = torch.stack([value.double() for value in (*found, norm)]).tolist()
-        losses, stops = _sum_losses(tasks, values, asked_to_stop)
+        on_host = torch.cat([torch.stack([loss.double() for loss, _ in found] + [norm.double()]), *of_parts]).tolist()
+        values, grad_norm = on_host[: len(tasks)], on_host[len(tasks)]
+        losses, stops, sums = _sum_losses(tasks, values, asked_to_stop, on_host[len(tasks) + 1 :])
         if not all(map(math.isfinite, [*losses.values(), grad_norm])):
             raise _not_finite(step, tasks, values)
         rate = optim.learning_rate(step, self._max_steps, self._settings)
         optim.set_learning_rate(self._optimizer, rate)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        return Numbers(losses, counts, extra, rate, grad_norm, stops)
+        return Numbers(losses, _named(parts, sums), counts, extra, rate, grad_norm, stops)
 
-    def _backward(self, task: Task, count: float, last: bool) -> Tensor:
-        """Add one micro-batch's share to the gradients; returns its loss sum."""
+    def _backward(self, task: Task, count: float, last: bool) -> tuple[Tensor, Parts | None]:
+        """Add one micro-batch's share to the gradients; returns its loss sum and what that is made of."""
         batch, objective, weight = task
         on_device = each_tensor(batch, lambda tensor: tensor.to(self._device, non_blocking=True))
         with contextlib.nullcontext() if last else self._spread.without_sum():
@@ -108,7 +114,7 @@ class Step:
                 loss = self._spread.loss(objective, on_device)
             # DDP and FSDP2 average gradients over ranks; times their number it is the sum.
             torch.autograd.backward(loss * (weight * ranks.world_size() / max(1.0, count)))
-        return loss.detach()
+        return loss.detach(), objective.parts
 
 
 def each_tensor(batch: Batch, change: Callable[[Tensor], Tensor]) -> dict[str, Any]:
@@ -150,13 +156,34 @@ def _sum_counts(tasks: list[Task], equal: bool) -> tuple[dict[str, float], dict[
     return {name: next(sums) for name in counts}, {name: next(sums) for name in extra}
 
 
-def _sum_losses(tasks: list[Task], values: list[float], asked_to_stop: bool) -> tuple[dict[str, float], bool]:
-    """Loss sums by objective over micro-batches and ranks, and whether any rank was asked to stop."""
+def _add_parts(told: Sequence[tuple[str, Parts | None]]) -> dict[str, Parts]:
+    """What the sums of this rank's micro-batches are made of, by objective, still on the device."""
+    found: dict[str, Parts] = {}
+    for name, parts in told:
+        if parts is not None:
+            sums, counts = (found[name].sums, found[name].counts) if name in found else (0, 0)
+            found[name] = parts._replace(sums=parts.sums + sums, counts=parts.counts + counts)
+    return found
+
+
+def _named(parts: Mapping[str, Parts], values: list[float]) -> dict[str, PartSums]:
+    """The same over all ranks: sums and counts of each objective, one behind the other in `values`."""
+    numbers = iter(values)
+    return {
+        name: PartSums(told.by, list(told.names), *([next(numbers) for _ in told.sums] for _ in range(2)))
+        for name, told in parts.items()
+    }
+
+
+def _sum_losses(
+    tasks: list[Task], values: list[float], asked_to_stop: bool, parts: list[float]
+) -> tuple[dict[str, float], bool, list[float]]:
+    """Loss sums by objective over micro-batches and ranks, whether any rank was asked to stop, sums of the parts."""
     totals: dict[str, float] = {}
     for (_, objective, _), value in zip(tasks, values, strict=True):
         totals[objective.name] = totals.get(objective.name, 0.0) + value
-    *sums, stops = ranks.sum_over_ranks([*totals.values(), float(asked_to_stop)])
-    return dict(zip(totals, sums, strict=True)), stops > 0
+    stops, *sums = ranks.sum_over_ranks([float(asked_to_stop), *totals.values(), *parts])
+    return dict(zip(totals, sums[: len(totals)], strict=True)), stops > 0, sums[len(totals) :]
 
 
 def _not_finite(step: int, tasks: list[Task], values: list[float]) -> PrealignError:

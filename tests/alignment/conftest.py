@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from prealign.alignment.links import score_links
+from prealign.alignment.gold_links import score_links
 from prealign.alignment.parallel_words import Links, ParallelWords
 
 TONGUES = {"red": "rouge", "old": "vieux", "small": "petit", "house": "maison", "dog": "chien", "tree": "arbre"}

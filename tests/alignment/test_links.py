@@ -15,7 +15,6 @@ from prealign.alignment.links import (
     Symmetrisation,
     format_pharaoh,
     parse_pharaoh,
-    score_links,
     symmetrise,
 )
 from prealign.errors import PrealignError
@@ -168,21 +167,3 @@ def test_links_outside_the_sentence_are_refused() -> None:
         parse_pharaoh("0-99999999999", 2, 2)
     with pytest.raises(PrealignError, match="names source word 2147483648, and no sentence has so many"):
         parse_pharaoh("2147483648-0")
-
-
-def test_alignment_error_rate_by_hand() -> None:
-    links = [array((0, 0), (1, 1), (2, 2)), array((0, 0))]
-    sure = [array((0, 0), (1, 2)), array((0, 0))]
-    possible = [array((1, 1)), array()]
-    # Sentence 1: A = 3, S = 2, A&S = 1, A&P = 2. Sentence 2: A = 1, S = 1, both hit.
-    score = score_links(links, sure, possible)
-    assert score.precision == pytest.approx(3 / 4)
-    assert score.recall == pytest.approx(2 / 3)
-    assert score.alignment_error_rate == pytest.approx(1 - (2 + 3) / (4 + 3))
-    assert score_links(links, sure).precision == pytest.approx(2 / 4)
-    assert score_links(sure, sure).alignment_error_rate == 0.0
-
-
-def test_gold_without_links_is_refused() -> None:
-    with pytest.raises(PrealignError, match="no sure link"):
-        score_links([array((0, 0))], [array()])

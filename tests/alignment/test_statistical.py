@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from prealign import draws
-from prealign.alignment.links import parse_pharaoh, score_links
+from prealign.alignment.gold_links import score_links
+from prealign.alignment.links import parse_pharaoh
 from prealign.alignment.parallel_words import Links, ParallelWords
 from prealign.alignment.statistical import StatisticalAligner, align
 

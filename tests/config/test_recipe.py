@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from prealign.config.init import InitSettings
 from prealign.config.recipe import read_recipe, write_recipe
+from prealign.config.settings import Recipe
 from prealign.errors import PrealignError
 
 GOOD = """
@@ -73,6 +75,10 @@ def test_three_kinds_of_mistake_are_told_together_with_file_and_line(tmp_path):
         ),
         (GOOD + "init: {max_steps: 20, optimizer: {warmup_steps: 90}}", "leaves nothing of init.max_steps (20)"),
         (GOOD + "arms: []", "at least 1 item"),
+        (GOOD + "seeds: [3, 1, 3]", "seeds: 3 is named twice; each seed trains every arm once"),
+        (GOOD + "seeds: [-1]", "seeds[0]: input should be greater than or equal to 0"),
+        ("arms: [full_alignment]\nlanguages: {en: {text: [python-docs]}}", "it needs a language with `clone_of`"),
+        (GOOD + "arms: [full_alignment]\ninit: {lm_on: words}", "full_alignment reads running text in stage 1"),
         (GOOD + "model: {preset: base}", "there is no preset base of kind causal_lm; there are tiny, 20m"),
         (GOOD + "tokenizer: {extend_to: 9000}", "extend_to needs path, the tokenizer to extend"),
         (GOOD + "pretrain: {sampling_alpha: 0.3}", "remove it, or languages.en-x-clone.share"),
@@ -84,6 +90,20 @@ def test_three_kinds_of_mistake_are_told_together_with_file_and_line(tmp_path):
 def test_a_mistake_gets_a_sentence(tmp_path, text, sentence):
     (told,) = mistakes(tmp_path, text)
     assert sentence in told
+
+
+def test_all_mistakes_of_the_alignment_loss_are_told_with_those_of_other_sections(tmp_path):
+    text = GOOD + "init: {temperature: 5, learn_temperature: true, layers: 9-2}\npretrain: {max_stepz: 5}\n"
+    place = tmp_path / "recipe.yaml"
+    assert mistakes(tmp_path, text) == [
+        f"  - {place}:9: init.temperature is 5.0; one that is learnt starts and stays between 0.01 and 1.0. "
+        "Also: init.layers is 9-2; a range begins with its lower end",
+        f"  - {place}:10: pretrain.max_stepz is not a setting; did you mean max_steps?",
+    ]
+    (told,) = mistakes(tmp_path, GOOD, "--init.layers", "9-2")
+    assert told == f"  - {place}: init.layers is 9-2; a range begins with its lower end"
+    with pytest.raises(ValueError, match="a range begins with its lower end"):
+        Recipe(languages={"en": {"text": ["python-docs"]}}, init=InitSettings(layers="9-2"))
 
 
 @pytest.mark.parametrize("text", ["languages: [", "- a\n- b", "\tlanguages: 3"])
@@ -114,6 +134,18 @@ def test_flags_override_values_and_are_checked_like_them(tmp_path):
     assert "must be a multiple" in told
 
 
+def test_seeds_are_those_of_training_and_seed_is_that_of_the_data(tmp_path):
+    path = recipe_file(tmp_path, GOOD + "seed: 7\n")
+    one, several = read_recipe(path), read_recipe(path, ["--seeds", "3", "1", "--seed", "5"])
+    assert (one.training_seeds, one.training_seed, one.with_seed(7)) == ([7], 7, one)
+    assert (several.training_seeds, several.seed) == ([3, 1], 5)
+    third = several.with_seed(3)
+    assert (third.training_seed, third.seed, third.seeds) == (3, 5, [3])
+    assert third.model_copy(update={"seeds": [3, 1]}) == several
+    with pytest.raises(AssertionError):
+        _ = several.training_seed
+
+
 def test_data_given_as_a_flag_decides_where_inputs_are_looked_for(tmp_path):
     (tmp_path / "corpus.txt").write_text("x\n")
     path = recipe_file(tmp_path, "languages: {en: {text: [corpus.txt]}}")
@@ -126,6 +158,11 @@ def test_the_resolved_recipe_reads_back_equal(tmp_path):
     write_recipe(recipe, tmp_path / "again" / "recipe.yaml")
     assert read_recipe(tmp_path / "again" / "recipe.yaml") == recipe
     assert read_recipe(tmp_path / "again") == recipe  # a run folder stands for its recipe
+
+
+def test_lm_eval_asks_causal_models_only(tmp_path):
+    with pytest.raises(PrealignError, match=r"eval\.lm_eval asks causal models only"):
+        read_recipe(recipe_file(tmp_path, GOOD), ["--model.kind", "masked_lm", "--eval.lm-eval.tasks", "xnli_de"])
 
 
 ROOT = Path(__file__).parents[2]

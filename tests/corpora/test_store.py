@@ -121,6 +121,29 @@ def test_fingerprints_follow_content_and_tokenizer(
     assert write_texts(tmp_path / "d", word_tokenizer(601))["fingerprint"] != first
 
 
+def test_a_renamed_store_reads_the_same_text_in_other_ids(tmp_path: Path, write_texts: Write) -> None:
+    write_texts(tmp_path, en=["2 3 4", "4 4 2"], de=["5", "6 5"])
+    store = TokenStore(tmp_path)
+    names = np.arange(600)
+    names[[4, 6]] = 2, 5
+    renamed = store.renamed(names)
+
+    def text(of: TokenStore, code: str) -> list[list[int]]:
+        return sorted(ids for split in ("train", "validation") for ids in documents_of(of.stream(code, split)))
+
+    assert text(renamed, "en") == [[2, 2, 2], [2, 3, 2]]
+    assert text(renamed, "de") == [[5], [5, 5]]
+    assert text(store, "en") == [[2, 3, 4], [4, 4, 2]]
+    ours, theirs = (of.stream("en", "train") for of in (renamed, store))
+    assert len(ours) == len(theirs) == 4
+    for start, length in ((0, 4), (1, 2), (3, 6)):  # the last one goes over the end
+        window = ours.window(start, length)
+        assert window.tolist() == names[theirs.window(start, length)].tolist()
+        assert not window.flags.writeable
+    assert np.asarray(ours.tokens).tolist() == names[theirs.tokens].tolist()
+    assert np.asarray(ours.tokens).dtype == np.uint16
+
+
 def test_another_tokenizer_is_refused(tmp_path: Path, write_texts: Write, word_tokenizer: type[Any]) -> None:
     write_texts(tmp_path)
     store = TokenStore(tmp_path)

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from prealign.corpora import tokenise
 from prealign.corpora.drops import Drops
+from prealign.corpora.store import TokenStore
 from prealign.corpora.store_writer import has_progress, write_store
 from prealign.errors import PrealignError
 
@@ -122,3 +124,20 @@ def test_a_full_disk_is_a_sentence_and_the_same_call_goes_on_when_there_is_room(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert write_texts(tmp_path / "cut", **texts) == write_texts(tmp_path / "whole", **texts)
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
+
+
+def test_further_documents_go_to_training_only(tmp_path: Path, number_texts: Texts, word_tokenizer: type[Any]) -> None:
+    texts, further = number_texts(0, 50), ["17 18 19"] * 30
+
+    def opened(_: Drops) -> Iterator[tuple[str, int]]:
+        return ((text, len(text)) for text in texts)
+
+    def written(folder: Path, **options: Any) -> dict[str, Any]:
+        split = {"validation_share": 0.3, "seed": 3, "batch_characters": 100}
+        write_store(folder, {"en": opened}, word_tokenizer(), **split, **options)
+        return {name: np.asarray(TokenStore(folder).stream("en", name).tokens) for name in ("train", "validation")}
+
+    plain = written(tmp_path / "plain")
+    more = written(tmp_path / "more", training_only={"en": lambda: iter(further)})
+    assert more["validation"].tolist() == plain["validation"].tolist()
+    assert more["train"].tolist() == plain["train"].tolist() + [17, 18, 19, 1] * 30

@@ -58,7 +58,7 @@ def workers() -> Workers:
 @pytest.fixture(scope="session")
 def one_and_two(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders with the cases that are compared, from one process and from two."""
-    cases = ("both_objectives", "words_only", "alignment_loss", "not_finite")
+    cases = ("both_objectives", "words_only", "in_context", "alignment_loss", "not_finite")
     folders = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
     for world, folder in enumerate(folders, start=1):
         workers(world, folder, *cases)

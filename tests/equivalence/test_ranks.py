@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from prealign.files import read_json
+from prealign.train.metrics import flat
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -19,15 +20,23 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in json.loads(line).items() if key != "timing"} for line in lines]
 
 
-@pytest.mark.parametrize("case", ["both_objectives", "words_only"])
+@pytest.mark.parametrize("case", ["both_objectives", "words_only", "in_context"])
 def test_two_ranks_train_as_one(one_and_two: tuple[Path, Path], case: str) -> None:
     """Tolerance: float32 sums in another order, once per update; about 1e-7 each, grown by twelve updates of AdamW."""
     one, two = (rows(folder / case) for folder in one_and_two)
     assert len(one) == len(two) == 12
     for mine, theirs in zip(one, two, strict=True):
-        exact = {"step", "lm_tokens", "n_rows", "lr"} & mine.keys()
+        exact = {"step", "lm_tokens", "n_rows", "n_words", "lr"} & mine.keys()
         assert {key: mine[key] for key in exact} == {key: theirs[key] for key in exact}
         assert mine["loss"] == pytest.approx(theirs["loss"], rel=2e-6)
+        for of_parts in ("loss_by_language", "loss_by_layer"):
+            pairs = zip(flat(mine.get(of_parts, {})).items(), flat(theirs.get(of_parts, {})).items(), strict=True)
+            assert all(a == (b[0], pytest.approx(b[1], rel=2e-5)) for a, b in pairs)
+        if "lm" in mine["loss"]:
+            assert min(mine["loss_by_language"]["lm"].values()) < mine["loss"]["lm"]
+            assert max(mine["loss_by_language"]["lm"].values()) > mine["loss"]["lm"]
+        layers = mine["loss_by_layer"]["alignment"]
+        assert sum(layers) / len(layers) == pytest.approx(mine["loss"]["alignment"], rel=2e-6)
         assert mine["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-4)
     assert one[-1]["loss"] != one[0]["loss"]
     mine, theirs = (

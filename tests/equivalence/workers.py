@@ -16,25 +16,31 @@ from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer, models
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from prealign import draws, files, ranks
 from prealign.config.engine import EngineSettings, OptimizerSettings
 from prealign.config.init import ModelSettings
+from prealign.corpora.pair_store import EncodedPair, PairStore, words_key, write_pairs
+from prealign.dictionary.dictionary import Dictionary
+from prealign.dictionary.entries import Entry
 from prealign.errors import PrealignError
 from prealign.model.build import build_model
 from prealign.objectives.causal_lm import CausalLM
 from prealign.objectives.word_alignment import WordAlignment, word_alignment_loss
 from prealign.objectives.word_pairs import anchors
 from prealign.objectives.word_states import word_batch
+from prealign.stages.context_words import ContextWords
+from prealign.stages.word_groups import WordGroups
 from prealign.train import checkpoint, shards
 from prealign.train.batches import Shuffled, micro_batches_of, rows_of_step
 from prealign.train.loop import Outcome, Task, train
 from prealign.train.parallel import process_group
 
 VOCABULARY, ROWS, STEPS = 61, 8, 12
-LM, ALIGNMENT = CausalLM(), WordAlignment()
+LM, ALIGNMENT = CausalLM(("even", "odd")), WordAlignment()
 SHUFFLED = Shuffled(20, draws.key(1, "rows"))
 """Twelve steps of eight rows go through 20 rows almost five times."""
 
@@ -52,7 +58,8 @@ def text(rows: Sequence[int]) -> dict[str, Any]:
     labels = ids.clone()
     for row, number in zip(labels, rows, strict=True):
         row[: number % 8] = -100
-    return {"input_ids": ids, "labels": labels, "n_rows": len(rows)}
+    languages = torch.tensor(list(rows)) % 2
+    return {"input_ids": ids, "labels": labels, "languages": languages, "n_rows": len(rows)}
 
 
 def words(step: int) -> dict[str, Any]:
@@ -99,6 +106,30 @@ def both_objectives(folder: Path) -> None:
 def words_only(folder: Path) -> None:
     """No objective that reaches every parameter: the gradients must be summed all the same."""
     run(folder / "words_only", lambda step: tasks(step, per_device=2, text_weight=0.0))
+
+
+def in_context(folder: Path) -> None:
+    """Three linked words in each of four sentence pairs a step, some of them in more than one pair."""
+    languages, place = ("en", "de"), folder / f"pairs-{ranks.rank()}"
+    pairs = []
+    for n in range(12):
+        own = [n % 20, (3 * n + 7) % 20, (n + 5) % 20]
+        links = [(place, place + 1, 2 - place, 3 - place) for place in range(3)]
+        keys = [words_key(f"w{number}", f"v{number}", languages) for number in own]
+        pairs.append(EncodedPair([4 + number for number in own], [30 + number for number in own[::-1]], links, keys))
+    core = Tokenizer(models.WordLevel({str(n): n for n in range(VOCABULARY)}, unk_token="0"))
+    write_pairs(place, {languages: pairs}, PreTrainedTokenizerFast(tokenizer_object=core, eos_token="2"))
+    dictionary = Dictionary(*languages, [Entry(f"w{n}", f"v{n}", 1, 1.0, 1.0) for n in range(20)])
+    sources = [("en", word) for word in dictionary.by_source()]
+    ids = [[[4 + int(word[1:])], [30 + int(word[1:])]] for _, word in sources]
+    groups = WordGroups(ids, np.ones(20, dtype=np.int64), sources)
+    batches = ContextWords(PairStore(place), [dictionary], groups, per_batch=4, block=16, eos_id=2, pad_id=3, seed=5)
+    objective = WordAlignment(0.2, "blocks")
+
+    def make(step: int) -> list[Task]:
+        return [*tasks(step, per_device=2, words_weight=0.0), (batches(step), objective, 0.5)]
+
+    run(folder / "in_context", make)
 
 
 def words_in_parts(folder: Path, parallel: str = "ddp") -> None:
@@ -179,7 +210,7 @@ def killed_while_saving(folder: Path) -> None:
 class Learnt(nn.Module):
     """Alignment under a weight that it learns itself: w * loss - count * ln w."""
 
-    name, trains_everything = ALIGNMENT.name, False
+    name, trains_everything, parts = ALIGNMENT.name, False, None
 
     def __init__(self) -> None:
         super().__init__()

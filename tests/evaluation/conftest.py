@@ -47,6 +47,7 @@ class Bigram(torch.nn.Module):
     """p(next | previous) from a table, in the shape of a Hugging Face model: states are one-hot, the head is log p."""
 
     device = torch.device("cpu")
+    config = SimpleNamespace(_attn_implementation="eager")
 
     def __init__(self, table: Sequence[Sequence[float]]) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prealign.errors import PrealignError
-from prealign.evaluation.bits_per_byte import bits_per_byte, choose_documents, plan_windows
+from prealign.evaluation.bits_per_byte import BitsPerByteTask, bits_per_byte, choose_documents, plan_windows
 
 
 def test_by_hand(bigram, stream_of):
@@ -140,3 +140,30 @@ def test_mistakes(bigram, stream_of):
         bits_per_byte(bigram, stream_of([[0]]), block_size=8, batch_size=1, stride=9)
     with pytest.raises(PrealignError, match=r"no document to read.*raise store.validation_share"):
         bits_per_byte(bigram, stream_of([]), block_size=8, batch_size=1)
+
+
+def test_the_task_has_an_item_for_every_document(bigram, stream_of):
+    """The documents of `test_by_hand` once more, with 6 and 2 bits, and 3 bytes and 1 byte."""
+    streams = {"en": stream_of([[0, 1], [3]], n_bytes=[3, 1]), "de": stream_of([[0]], n_bytes=[1])}
+    outcome = BitsPerByteTask(streams, {"en": "e11", "de": "de1"}, block_size=8, batch_size=2).run(bigram)
+    value, perplexity = (measure for measure in outcome.measures if measure.of == "en")
+    assert (value.name, value.value, value.better, value.test) == ("bits/byte", pytest.approx(2.0), "lower", "en")
+    assert value.signature.startswith("data:e11|documents:2|bytes:4|block:8|stride:4|eos:counted|v:")
+    assert (perplexity.name, perplexity.headline) == ("perplexity", False)
+    assert perplexity.value == pytest.approx(2 ** (8 / 5))
+    assert perplexity.signature == value.signature + "|tokens:5"
+    items = [(item.item, item.score, item.weight, dict(item.detail)) for item in outcome.items if item.test == "en"]
+    assert items == [("0", pytest.approx(6.0), 3.0, {"tokens": 3}), ("1", pytest.approx(2.0), 1.0, {"tokens": 2})]
+    assert outcome.scores["de"]["value"] == pytest.approx(5.0)  # EOS>0 0>EOS = 2 + 3 bits, one byte
+
+
+def test_results_do_not_depend_on_the_batch_size_and_the_model_stays_as_it_was(tiny_model, stream_of):
+    model = tiny_model(attention_dropout=0.5).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    stream = stream_of([list(range(3, 40)), [5], [9, 8, 7] * 5, [40] * 9])
+    one, many = (BitsPerByteTask({"en": stream}, {"en": ""}, 8, size).run(model) for size in (1, 16))
+    for a, b in zip(one.items, many.items, strict=True):
+        assert (a.item, a.weight) == (b.item, b.weight)
+        assert a.score == pytest.approx(b.score, rel=1e-5)  # float32 sums in another order
+    assert model.training
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())

@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM, PreTrainedModel
 
 from prealign import draws
 from prealign.errors import PrealignError
-from prealign.evaluation.masked_lm_loss import masked_lm_loss
+from prealign.evaluation.masked_lm_loss import MaskedLMLossTask, masked_lm_loss
 from prealign.objectives.masked_lm import Masking, mask_tokens
 
 MASKING = Masking.of(4, 64, [0, 1, 2, 3])
@@ -60,3 +60,26 @@ def test_nothing_to_hide_is_told(encoder, stream_of):
         masked_lm_loss(encoder, stream_of([[0, 1]]), MASKING, block_size=8, batch_size=1)
     with pytest.raises(PrealignError, match="no token was hidden"):
         masked_lm_loss(encoder, stream_of([]), MASKING, block_size=8, batch_size=1)
+
+
+def test_the_task_has_an_item_for_every_document_with_hidden_tokens(encoder, stream_of):
+    documents = [*DOCUMENTS, [0]]  # nothing of the last one can be hidden
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    one, many = (
+        MaskedLMLossTask({"de": stream_of(documents)}, {"de": "c0de"}, MASKING, block_size=16, batch_size=size).run(
+            encoder
+        )
+        for size in (1, 16)
+    )
+    (measure,) = one.measures
+    assert (measure.name, measure.of, measure.better, measure.test) == ("masked LM loss", "de", "lower", "de")
+    assert measure.signature.startswith("data:c0de|documents:5|hidden:")
+    assert measure.value == one.scores["de"]["value"] == pytest.approx(many.measures[0].value, rel=1e-5)
+    assert sum(item.score for item in one.items) / sum(item.weight for item in one.items) == pytest.approx(
+        measure.value
+    )
+    assert [item.item for item in one.items] == [str(n) for n in range(4) if any(i.item == str(n) for i in one.items)]
+    for a, b in zip(one.items, many.items, strict=True):
+        assert (a.item, a.weight) == (b.item, b.weight)
+        assert a.score == pytest.approx(b.score, rel=1e-4)
+    assert all(value.equal(before[name]) for name, value in encoder.state_dict().items())

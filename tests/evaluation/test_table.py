@@ -1,4 +1,4 @@
-"""The comparison table: what it says and how it lines up."""
+"""How tables line up and how numbers are written."""
 
 from __future__ import annotations
 
@@ -6,62 +6,35 @@ import io
 
 import pytest
 
-from prealign.evaluation.table import comparison_table, percent, tokens, wants_colour
+from prealign.evaluation.table import BLOCK_WIDTH, Table, number, p_text, percent, signed, tokens, wants_colour
 
 
-def arm(en: float, clone: float, p_at_1: float, init: int = 614_400) -> dict:
-    summary = {"p_at_1": p_at_1, "chance": 0.0025, "n_source": 400, "n_target": 410}
-    return {
-        "bits_per_byte": {"en": {"value": en}, "en-x-clone": {"value": clone}},
-        "word_retrieval": {"en--en-x-clone": {"held_out": {"summary": summary}, "trained": {"summary": summary}}},
-        "lm_tokens": {"init": init, "pretrain": 2_457_600},
-    }
+def test_wide_tables_go_on_underneath():
+    header = [("arm", ""), *(("bits/byte", f"x{i}") for i in range(6)), *(("accuracy", f"y{i}") for i in range(4))]
+    table = Table(header, [["joint", *["2.575 ± 0.014"] * 10]], ["A note."])
+    assert table.blocks() == [[0, 1, 2, 3, 4, 5, 6], [0, 7, 8, 9, 10]]  # one measure is not torn apart
+    lines = table.text().splitlines()
+    assert [line.split()[0] for line in lines if line[:1].isalpha()] == ["arm", "joint", "arm", "joint", "A"]
+    assert max(map(len, lines)) <= BLOCK_WIDTH
+    assert table.markdown().count("| --- |") == 2
 
 
-TWO = {"joint": arm(1.5624, 2.6391, 0.0031), "prealign": arm(1.5581, 2.531, 0.4859)}
+def test_one_measure_wider_than_the_terminal_is_torn():
+    table = Table(
+        [("arm", ""), *(("accuracy", f"language {i}") for i in range(12))], [["joint", *["25.5 ± 3.3 %"] * 12]], []
+    )
+    assert [len(block) for block in table.blocks()] == [8, 6]
+    assert [i for block in table.blocks() for i in block[1:]] == list(range(1, 13))
 
 
-def test_text():
-    lines = comparison_table(TWO).text().replace("\N{NO-BREAK SPACE}", " ").splitlines()
-    assert lines[:5] == [
-        "arm        bits/byte    bits/byte    P@1 held-out   LM tokens   LM tokens",
-        "                  en   en-x-clone   en–en-x-clone        init    pretrain",
-        "─────────────────────────────────────────────────────────────────────────",
-        "joint          1.562        2.639          0.31 %        614k       2.46M",
-        "prealign       1.558        2.531          48.6 %        614k       2.46M",
-    ]
-    notes = " ".join(line.strip() for line in lines[5:])
-    assert "among 400 source words held out of alignment and their 410 translations" in notes
-    assert "mean over all layers and both directions; chance 0.25 %" in notes
-    assert "switching_only, during, after) were first trained on the very LM tokens that stage 1 consumes" in notes
-    assert max(map(len, lines)) <= 100
-
-
-def test_markdown():
-    text = comparison_table(TWO).markdown().replace("\N{NO-BREAK SPACE}", " ")
-    assert text.splitlines()[:4] == [
-        "| arm | bits/byte en | bits/byte en-x-clone | P@1 held-out en–en-x-clone | LM tokens init "
-        "| LM tokens pretrain |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-        "| joint | 1.562 | 2.639 | 0.31 % | 614k | 2.46M |",
-        "| prealign | 1.558 | 2.531 | 48.6 % | 614k | 2.46M |",
-    ]
-
-
-def test_unequal_text_is_told():
-    unequal = TWO | {"joint": arm(1.5, 2.6, 0.1, init=0)}
-    assert any("NOT seen the same number" in note for note in comparison_table(unequal).notes)
-    assert not any("NOT" in note for note in comparison_table(TWO).notes)
-
-
-def test_what_is_missing_is_a_dash():
-    table = comparison_table({"joint": {}, "prealign": {"bits_per_byte": {"en": {"value": 1.0}}}})
-    assert table.rows == [["joint", "–", "–", "–"], ["prealign", "1.000", "–", "–"]]
-    assert comparison_table({}).text()
+def test_two_columns_may_name_the_row():
+    table = Table([("measure", ""), ("arm", ""), ("p", "")], [["bits", "a", "1"], ["P@1", "longer", "10"]], [], lead=2)
+    assert table.text().splitlines()[2:] == ["bits      a         1", "P@1       longer   10"]
+    assert "| --- | --- | ---: |" in table.markdown()
 
 
 def test_colour_only_on_request():
-    table = comparison_table(TWO)
+    table = Table([("arm", ""), ("x", "")], [["joint", "1"]], [])
     assert "\033" not in table.text()
     assert table.text(colour=True).startswith("\033[1marm ")
 
@@ -92,9 +65,18 @@ def test_tokens(value, text):
     assert tokens(value) == text
 
 
-def test_masked_models_have_a_measure_of_their_own():
-    arms = {"joint": {"masked_lm_loss": {"en": {"value": 3.14159}}}}
-    table = comparison_table(arms)
-    assert table.header[1] == ("masked LM loss", "en")
-    assert table.rows[0][1] == "3.142"
-    assert not any("bits/byte" in note for note in table.notes)
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.000"), (-0.0, "0.000"), (-0.0004, "0.000"), (0.0004, "0.000"), (-0.0006, "−0.001"), (0.0006, "+0.001")],
+)
+def test_signs(value, text):
+    assert signed(value, 3) == text
+
+
+def test_zero_has_no_sign():
+    assert number(-0.0001, 3) == "0.000"
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, "–"), (1.0, "1.000"), (0.0123, "0.012"), (0.0009, "<0.001")])
+def test_p_values(value, text):
+    assert p_text(value) == text

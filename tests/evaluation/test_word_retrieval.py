@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from prealign.dictionary.dictionary import Dictionary
 from prealign.errors import PrealignError
-from prealign.evaluation.sentence_retrieval import SentenceTest, mexa
-from prealign.evaluation.states import mean_states
-from prealign.evaluation.word_retrieval import WordTest
+from prealign.evaluation.word_retrieval import WordRetrievalTask, WordTest
+from prealign.objectives.word_alignment import WordAlignment
+from prealign.objectives.word_states import word_batch
 
 WORDS = [
     ",",
@@ -53,10 +54,27 @@ def test_words_and_gold(tokenizer):
     }
     assert found == {tuple(pair.split()) for pair in PAIRS}
     assert (len(test.sources), len(test.targets)) == (5, 7)
+    assert [tokenizer.decode(ids) for ids in test.sources] == test.source_words
+    assert [tokenizer.decode(ids) for ids in test.targets] == test.target_words
     assert test.left_out == {"same form in both languages": 1, "unknown to the tokenizer": 1}
     assert str(test) == (
         "en--de test: 5 source and 7 target words; left out: 1 same form in both languages, 1 unknown to the tokenizer"
     )
+
+
+def test_the_loss_is_that_of_stage_1_with_all_words_in_one_batch(tokenizer, tiny_model):
+    """Two source words share a translation, and one source word is written like another's translation."""
+    model = tiny_model()
+    test = WordTest.of("t", dictionary(*PAIRS, "cat dog", "dog Ufer"), tokenizer, 100)
+    groups = [[list(test.sources[group])] for group in range(len(test.sources))]
+    for query, candidate in zip(test.gold.query, test.gold.candidate, strict=True):
+        groups[query].append(list(test.targets[candidate]))
+    stage_1 = WordAlignment()
+    stage_1.loss_sum(model, word_batch(groups, range(len(groups)), pad_id=0))
+    expected = (stage_1.parts.sums / stage_1.parts.counts).tolist()
+    assert test.measure(model, loss=True).loss == pytest.approx(expected, rel=1e-5)
+    assert len(set(expected)) == 4
+    assert test.measure(model).loss is None
 
 
 def test_fewer_words_are_chosen_word_by_word(tokenizer):
@@ -87,7 +105,7 @@ def test_layers_from_input_to_output(tiny_model, tokenizer):
     assert told["summary"]["p_at_1"] == pytest.approx(sum(measured.p_at_1) / 4)
     assert told["summary"]["best_layer_p_at_1"] == 1.0
     assert told["summary"]["chance"] == pytest.approx(1 / 5)
-    assert told["signature"].startswith("t|n:5x5|layers:4|pool:mean|v:")
+    assert re.fullmatch(r"t\|data:[0-9a-f]{16}\|n:5x5\|pool:mean\|layers:4\|v:.*", told["signature"])
 
 
 def test_any_translation_counts(tiny_model, tokenizer):
@@ -105,41 +123,43 @@ def test_nothing_to_measure(tokenizer):
         WordTest.of("en--de held_out", dictionary("Hotel Hotel"), tokenizer, 10)
 
 
-def test_states_keep_the_order_of_the_rows(tiny_model):
-    model = tiny_model()
-    rows = [[5, 6, 7, 8], [9], [10, 11], [12, 13, 14]]
-    together = mean_states(model, rows, batch_size=3)
-    alone = torch.cat([mean_states(model, [row], batch_size=1) for row in rows], dim=1)
-    assert together.shape == (4, 4, 16)
-    assert torch.allclose(together, alone, atol=1e-5)
-    assert torch.allclose(together[0, 2], model.get_input_embeddings().weight[[10, 11]].mean(dim=0))
+def test_the_task_tells_every_score_and_every_word(tiny_model, tokenizer):
+    """Three source words and four target words; "bank" has two translations, of which the model knows the second."""
+    model = twin_model(tiny_model, tokenizer, ("dog Hund", "bank Ufer"))
+    words = dictionary("dog Hund", "bank Bank", "bank Ufer", "tree Baum")
+    test = WordTest.of("en--de held_out", words, tokenizer, 100)
+    outcome = WordRetrievalTask({"en--de": {"held_out": test, "trained": test}}, batch_size=4).run(model)
+    summary = outcome.scores["en--de"]["held_out"]["summary"]
+
+    headline, *others = outcome.measures
+    assert (headline.name, headline.of, headline.form, headline.better) == ("P@1", "en–de held out", "share", "higher")
+    assert headline.headline
+    assert not any(measure.headline for measure in others)
+    assert [measure.name for measure in others] == ["P@5", "MRR", "CSLS P@1", "P@1", "P@5", "MRR", "CSLS P@1"]
+    assert headline.chance == pytest.approx(((1 / 4 + 1 / 4 + 2 / 4) / 3 + 1 / 3) / 2)
+    assert [m.value for m in outcome.measures[:4]] == [summary[s] for s in ("p_at_1", "p_at_5", "mrr", "csls_p_at_1")]
+
+    items = {item.item: item for item in outcome.items if item.test == headline.test}
+    assert set(items) == {f"en: {w}" for w in ("dog", "bank", "tree")} | {
+        f"de: {w}" for w in ("Hund", "Bank", "Ufer", "Baum")
+    }
+    assert sum(item.score for item in items.values()) / sum(item.weight for item in items.values()) == pytest.approx(
+        headline.value
+    )
+    bank = items["en: bank"].detail
+    assert bank["right"] == ["Bank", "Ufer"]
+    assert bank["places"][:3] == [1, 1, 1]
+    assert (bank["layer"], bank["nearest"]) == (2, "Ufer")
+    # Both directions weigh the same, whatever their number of words.
+    assert sum(items[f"en: {w}"].weight for w in ("dog", "bank", "tree")) == pytest.approx(3.5)
 
 
-def test_mexa_by_hand():
-    # cosines, rows are sources:  1.0 0.6 0.0 | 0.6 1.0 0.8 | 0.8 0.96 0.6. Pair 0 is the largest of its row and column.
-    # Pair 1 as well. Pair 2 loses to 0.96 in its row.
-    sources = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]])
-    targets = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
-    assert mexa(sources, targets) == pytest.approx(2 / 3)
-    # A pair that is largest in its row and not in its column does not count either.
-    assert mexa(targets[[0, 2]], sources[[0, 1]]) == 1.0
-    assert mexa(torch.tensor([[1.0, 0.1], [1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])) == 0.0
-
-
-def test_sentences(tiny_model, tokenizer):
-    pairs = [("dog", "Hund"), ("house cat", "Haus Katze"), ("bank tree dog", "Ufer Baum Hund")]
-    model = twin_model(tiny_model, tokenizer, ("dog Hund", "house Haus", "cat Katze", "bank Ufer", "tree Baum"))
-    test = SentenceTest.of("tiny en--de", pairs, tokenizer, max_tokens=2)
-    assert test.n_cut == 2
-    measured = test.measure(model, batch_size=2)
-    assert measured.mexa[:-1] == [1.0, 1.0, 1.0]
-    assert measured.forward.p_at_1[:-1] == measured.backward.p_at_1[:-1] == [1.0, 1.0, 1.0]
-    assert measured.as_dict()["summary"]["chance"] == pytest.approx(1 / 3)
-    assert measured.signature.startswith("tiny en--de|n:3|cut:2|layers:4|pool:mean|v:")
-
-
-def test_sentence_mistakes(tokenizer):
-    with pytest.raises(PrealignError, match="needs at least two sentence pairs, got 1"):
-        SentenceTest.of("t", [("dog", "Hund")], tokenizer, 8)
-    with pytest.raises(PrealignError, match="t: pair 2 has an empty side"):
-        SentenceTest.of("t", [("dog", "Hund"), ("", "Haus")], tokenizer, 8)
+def test_results_do_not_depend_on_the_batch_size_and_the_model_stays_as_it_was(tiny_model, tokenizer):
+    pairs = ("dog Hund", "house Haus", "bank Bank", "bank Ufer", "cat Katze", "tree Baum")
+    test = WordTest.of("en--de t", dictionary(*pairs), tokenizer, 100)
+    model = tiny_model(attention_dropout=0.5).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    one, many = (WordRetrievalTask({"en--de": {"t": test}}, size).run(model) for size in (1, 16))
+    assert (one.measures, one.items) == (many.measures, many.items)
+    assert model.training
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())

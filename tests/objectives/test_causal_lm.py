@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from prealign.objectives.causal_lm import CausalLM, head_is_plain, head_loss
+from prealign.objectives.causal_lm import CausalLM, head_is_plain, head_loss, head_losses
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40}
 IDS = {"vocab_size": 61, "pad_token_id": 3, "bos_token_id": 1, "eos_token_id": 2}
@@ -142,3 +142,26 @@ def test_rows_of_labels_only_ignored_cost_nothing() -> None:
     loss.backward()
     assert loss == 0.0
     assert all(torch.count_nonzero(parameter.grad) == 0 for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["llama", "phi-bias"])
+def test_parts_are_the_losses_of_the_languages_rows(name: str) -> None:
+    model, objective, example = model_of({**PLAIN, **MORE_ON_TOP}[name]), CausalLM(("en", "de", "th")), batch()
+    loss = objective.loss_sum(model, example | {"languages": torch.tensor([1, 0, 1])})
+    parts = objective.parts
+    assert parts is not None
+    assert (parts.by, parts.names, parts.counts.tolist()) == ("language", ("en", "de", "th"), [8.0, 5.0 + 7.0, 0.0])
+    assert not parts.sums.requires_grad
+    english = CausalLM().loss_sum(model, {key: tensor[1:2] for key, tensor in example.items()})
+    assert parts.sums.tolist() == pytest.approx([english.item(), loss.item() - english.item(), 0.0], rel=1e-5)
+    objective.loss_sum(model, example)
+    assert objective.parts is None
+
+
+def test_losses_of_positions_are_those_of_the_full_head() -> None:
+    hidden, weight, labels = head_inputs()
+    loss, losses = head_losses(hidden, weight, labels, chunk=7)
+    expected = F.cross_entropy(hidden @ weight.T, labels, ignore_index=-100, reduction="none")
+    torch.testing.assert_close(losses, expected.detach(), rtol=1e-5, atol=1e-6)
+    assert loss.requires_grad
+    assert not losses.requires_grad

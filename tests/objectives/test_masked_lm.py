@@ -165,3 +165,17 @@ def test_rows_without_a_label_cost_nothing() -> None:
     loss.backward()
     assert loss == 0.0
     assert all(torch.count_nonzero(parameter.grad) == 0 for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("kind", ["xlm-roberta", "distilbert"])
+def test_parts_are_the_losses_of_the_languages_rows(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(masked_lm.HEAD_ELEMENTS, "cpu", 2 * VOCABULARY)
+    model, objective, example = model_of(KINDS[kind]).eval(), MaskedLM(("en", "de")), batch()
+    rows = len(example["labels"])
+    languages = torch.tensor([0] * (rows - 1) + [1])
+    loss = objective.loss_sum(model, example | {"languages": languages})
+    last = {key: tensor[-1:] for key, tensor in example.items()}
+    german, parts = MaskedLM().loss_sum(model, last), objective.parts
+    assert parts is not None
+    assert parts.counts.tolist() == [objective.count(example) - objective.count(last), objective.count(last)]
+    assert parts.sums.tolist() == pytest.approx([loss.item() - german.item(), german.item()], rel=1e-5)

@@ -258,6 +258,18 @@ def test_layer_weights_single_out_layers() -> None:
     assert weighted.item() == pytest.approx(only.item(), rel=1e-6)
 
 
+def test_parts_are_the_losses_of_the_layers() -> None:
+    model = small_model()
+    batch = word_batch([[[7], [8, 9]], [[10], [11]], [[12], [12]]], numbers=[0, 1, 2], pad_id=3)
+    objective = WordAlignment(layers="1-3", layer_weights=[1.0, 0.0, 3.0], collapse_weight=0.5)
+    objective.loss_sum(model, batch)
+    alone = [WordAlignment(layers=[layer]).loss_sum(model, batch).item() for layer in (1, 3)]
+    assert objective.parts is not None
+    assert objective.parts.sums.tolist() == pytest.approx([alone[0], 0.0, alone[1]], rel=1e-6)
+    assert objective.parts.counts.tolist() == [4.0, 0.0, 4.0]  # a word and its copy are no anchors
+    assert not objective.parts.sums.requires_grad
+
+
 def test_learnt_temperature_has_a_gradient_a_range_and_a_state() -> None:
     model = small_model()
     batch = word_batch([[[7], [8, 9]], [[10], [11]]], numbers=[0, 1], pad_id=3)

@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from prealign.errors import PrealignError
+from prealign.objectives.word_alignment import WordAlignment
 from prealign.objectives.word_states import Pooling, check_layers, chosen_layers, pack, word_batch, word_states
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
@@ -174,13 +175,17 @@ def test_mistaken_layer_choices_are_refused(layers: Any, sentence: str) -> None:
 
 
 @pytest.mark.parametrize("config", [AlbertConfig, ElectraConfig])
-def test_a_model_with_layers_of_two_widths_is_refused_with_a_sentence(config: type[PretrainedConfig]) -> None:
+def test_narrow_embeddings_are_filled_up_with_zeros(config: type[PretrainedConfig]) -> None:
     model = AutoModelForMaskedLM.from_config(config(**SIZES, **IDS, embedding_size=8)).eval()
-    batch = word_batch([[[7], [8, 9]]], numbers=[0], pad_id=3)
-    sentence = r"The embeddings of this \w+ model have another width than its blocks \(8 and 16\)"
-    with pytest.raises(PrealignError, match=sentence):
-        word_states(model, batch)
-    with pytest.raises(PrealignError, match=sentence):
-        check_layers(model, "all")
-    assert word_states(model, batch, layers="blocks").shape == (2, 2, 16)
-    assert check_layers(model, "blocks") == 2
+    batch = word_batch([[[7], [8, 9]], [[10], [11]]], numbers=[0, 1], pad_id=3)
+    states = word_states(model, batch)
+    assert states.shape == (4, 4, 16)
+    for layer, table in ((0, model.get_input_embeddings()), (3, model.get_output_embeddings())):
+        expected = torch.stack([table.weight[7], table.weight[[8, 9]].mean(dim=0)])  # [words, 8]
+        torch.testing.assert_close(states[layer, :2, :8], expected)
+        assert not states[layer, :, 8:].any()
+    assert states[1:3, :, 8:].all()
+    loss = WordAlignment().loss_sum(model, batch)
+    assert check_layers(model, "all") == 4
+    loss.backward()
+    assert model.get_input_embeddings().weight.grad[[7, 8, 9]].abs().sum(dim=1).all()

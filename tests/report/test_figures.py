@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prealign.report.arms import Look
 from prealign.report.figures import Chart, Series, chart_html, legend_html, ticks
 
 
@@ -33,8 +34,11 @@ def test_ticks_lie_inside_and_are_few(low, width):
     assert all(low - 1e-9 * width <= tick <= low + width + 1e-9 * width for tick in found)
 
 
+A, B = Look(0, "7 4"), Look(1, "")
+
+
 def chart(**changes: object) -> Chart:
-    two = [Series("joint", [(0, 4.0), (50, 3.0), (100, 2.0)], 0), Series("prealign", [(0, 9.0), (100, 1.0)], 1)]
+    two = [Series("joint", [(0, 4.0), (50, 3.0), (100, 2.0)], A), Series("prealign", [(0, 9.0), (100, 1.0)], B)]
     return replace(Chart("en", "LM tokens", "bits per byte", two), **changes)
 
 
@@ -44,32 +48,47 @@ def test_range_leaves_out_the_steep_beginning():
 
 
 def test_shares_start_at_zero():
-    shares = [Series("a", [(0, 0.5), (1, 0.2)], 0)]
+    shares = [Series("a", [(0, 0.5), (1, 0.2)], A)]
     assert chart(series=shares, kind="percent").y_range() == pytest.approx((0.0, 0.575))
     assert chart(series=shares, kind="percent", top=0.8).y_range() == pytest.approx((0.0, 0.92))
 
 
 def test_one_point_and_flat_lines_have_a_range():
     for points in ([(5.0, 2.0)], [(0.0, 2.0), (1.0, 2.0)], [(0.0, 0.0)]):
-        low, high = chart(series=[Series("a", points, 0)]).y_range()
+        low, high = chart(series=[Series("a", points, A)]).y_range()
         assert low < points[0][1] < high
-        assert "<figure" in chart_html(chart(series=[Series("a", points, 0)]))
+        assert "<figure" in chart_html(chart(series=[Series("a", points, A)]))
 
 
 def test_points_are_where_their_values_are():
-    drawn = chart_html(chart(kind="percent", top=8.0, series=[Series("a", [(0, 0.0), (50, 4.6), (100, 9.2)], 0)]))
+    drawn = chart_html(chart(kind="percent", top=8.0, series=[Series("a", [(0, 0.0), (50, 4.6), (100, 9.2)], A)]))
     assert re.search(r'd="M0\.0 1000\.0L500\.0 500\.0L1000\.0 -?0\.0"', drawn)
 
 
+def test_a_band_goes_along_the_highest_seed_and_back_along_the_lowest():
+    series = Series("a", [(0, 4.6), (100, 4.6)], B, band=[(0, 2.3, 6.9), (100, 0.0, 9.2)])
+    drawn = chart_html(chart(kind="percent", top=8.0, series=[series]))
+    assert re.search(r'<path class="band s1" d="M0\.0 250\.0L1000\.0 -?0\.0L1000\.0 1000\.0L0\.0 750\.0Z"/>', drawn)
+    assert "band" not in chart_html(chart())
+
+
+def test_the_range_holds_the_band():
+    points = [(0, 2.0), (100, 2.0)]
+    series = Series("a", points, B, band=[(0, 1.0, 2.5), (100, 1.5, 3.5)])
+    assert chart(series=[series]).y_range() == pytest.approx((1.5 - 0.12, 3.5 + 0.12))  # without the beginning
+    assert chart(series=[replace(series, band=[])], kind="percent").y_range()[1] == pytest.approx(2.3)
+    assert chart(series=[series], kind="percent").y_range()[1] == pytest.approx(1.15 * 3.5)
+
+
 def test_texts_are_escaped_and_said_aloud():
-    drawn = chart_html(chart(title="<en> & 'de'", series=[Series("<b>", [(0, 1.0), (1, 2.0)], 2)]))
+    drawn = chart_html(chart(title="<en> & 'de'", series=[Series("<b>", [(0, 1.0), (1, 2.0)], A)]))
     assert "<b>" not in drawn
     assert "&lt;en&gt; &amp;" in drawn
     assert 'aria-label="&lt;en&gt; &amp; &#x27;de&#x27;, bits per byte: &lt;b&gt; ends at 2"' in drawn
 
 
 def test_names_stand_at_their_places():
-    layers = [Series("a", list(enumerate([0.1, 0.2, 0.3, 0.2, 0.1])), 0)]
+    layers = [Series("a", list(enumerate([0.1, 0.2, 0.3, 0.2, 0.1])), A)]
     drawn = chart_html(chart(series=layers, kind="percent", x_names={0.0: "in", 4.0: "out"}, level=("chance", 0.05)))
     axis = drawn[drawn.index('class="x-axis"') :]
     assert re.findall(r">([^<]+)</span>", axis) == ["in", "1", "2", "3", "out"]
@@ -77,7 +96,7 @@ def test_names_stand_at_their_places():
 
 
 def test_an_empty_chart_is_not_drawn():
-    assert chart_html(chart(series=[Series("a", [], 0)])) == ""
+    assert chart_html(chart(series=[Series("a", [], A)])) == ""
 
 
 def test_a_legend_names_each_line_once():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from prealign.report import png, tables
-from prealign.report.page import write_report
+from prealign.report import png
+from prealign.report.page import write_comparison, write_report
+from prealign.report.runs import Run
 
 VOID = {"meta", "link", "br", "path"}
 
@@ -20,7 +23,7 @@ class Checker(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.text: list[str] = []
+        self.parts: list[str] = []
         self.fetched: list[str] = []
         self.feed(page)
         self.close()
@@ -38,66 +41,92 @@ class Checker(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text.append(data)
+        self.parts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.parts).split()).replace("\N{NO-BREAK SPACE}", " ")
 
 
-def write(folder: Path, arms, metrics, **changes) -> tuple[str, str]:
-    card = {"source_language": "en", "target_language": "en-x-clone", "entries": 4312, "quality": {"precision": 0.993}}
-    options = {
-        "title": "What did alignment buy?",
-        "recipe": {
-            "seed": 1,
-            "languages": {"en": {"text": ["python-docs"]}},
-            "pretrain": {"switching": {"ratio": 0.05}},
-        },
-        "results": {"arms": arms, "seeds": [1]},
-        "metrics": metrics,
-        "dictionaries": [card],
-        "command": "prealign run runs/quickstart/recipe.yaml",
-    }
-    write_report(folder, **(options | changes))
+def write(folder: Path, run: Run) -> tuple[str, str]:
+    write_report(run, folder / "report.html", folder / "figures")
     return (folder / "report.html").read_text(encoding="utf-8"), (folder / "report.md").read_text(encoding="utf-8")
 
 
-def test_page(tmp_path, arms, metrics):
-    page, _ = write(tmp_path, arms, metrics)
+def test_page(tmp_path, run):
+    page, _ = write(tmp_path, run)
     found = Checker(page)
-    text = " ".join(" ".join(found.text).split()).replace("\N{NO-BREAK SPACE}", " ")
     assert found.fetched == ["data:,"]  # one file: no script, no picture, no style sheet, no network
     assert "<script" not in page
     assert "url(" not in page
     assert "@import" not in page
     for part in (
-        "lowered bits per byte of en-x-clone by 10.0 % (3.000 to 2.700)",
-        "2.700 −10.0 %",
-        "60.0 % L1: 70.0 %",
+        "What did alignment buy?",
+        "prealign 2.531 ± 0.011",  # 2.531, 2.535, 2.526 of three seeds
         "Bits per byte over training",
-        "Retrieval of held-out words by layer",
+        "Word retrieval by layer",
         "Retrieval of held-out words by layer and time",
-        "ratio achieved 4.8 %",  # 38 of 800
-        "tokens cut at block ends, per LM token 0.40 %",  # 16 of 4,000
+        "Transfer: topics",
+        "joint de news 18 12",
+        "prealign 5.0 % 4.8 % 2,400 114 0.40 %",
         "precision 99.3 % source language en",
-        "joint 1k 4k 2 8 500",  # 4,000 tokens in 8 s
+        "joint 205k 819k 1.2e12 4.1e12 76 266 31",
         "prealign run runs/quickstart/recipe.yaml",
-        "languages: en: text: - python-docs",
+        "seeds 1, 2, 3 token store a359",
+        "torch 2.13.0",
+        "languages: en: text: - en.txt",
     ):
-        assert part in text, part
-    assert page.count("<figure") == 7
+        assert part in found.text, part
+    assert page.count("<figure") == 2 + 1 + 1 + 3  # bits, by layer, course, and a heat map per arm
+    assert page.count('class="band') == 2 * 3 + 3
 
 
-def test_markdown(tmp_path, arms, metrics):
-    _, text = write(tmp_path, arms, metrics)
+def test_nothing_that_was_measured_is_hidden(tmp_path, run):
+    """A task that the page has never heard of is shown like the others."""
+    for place, models in enumerate(run.results["arms"].values()):
+        for model in models:
+            measure = dict(model["tasks"]["bits_per_byte"]["measures"][0])
+            measure |= {"task": "tea_leaves", "name": "tea", "of": "cups", "value": 0.5 + place, "headline": False}
+            model["tasks"]["tea_leaves"] = {"scores": {"anything": [1, {"else": None}]}, "measures": [measure]}
+    del run.results["comparison"]
+    page, markdown = write(tmp_path, run)
+    text = Checker(page).text
+    assert "tea leaves" in text
+    assert "arm tea cups joint 0.500 init_only 1.500 prealign 2.500" in text
+    assert "| prealign | 2.500 |" in markdown
+    for task in run.results["arms"]["joint"][0]["tasks"].values():
+        for measure in task["measures"]:
+            assert f"{measure['name']} {measure['of']}" in text
+
+
+def test_words_in_context_and_sentences_are_drawn(tmp_path, run):
+    for models in run.results["arms"].values():
+        for model in models:
+            words = model["tasks"]["word_retrieval"]["scores"]
+            pooled = {"summary": {}, "mexa": [0.1, 0.2]}
+            sentences = {"tatoeba en--de": pooled | {"poolings": {"last": pooled, "weighted": pooled}}}
+            model["tasks"]["words_in_context"] = {"scores": words, "measures": []}
+            model["tasks"]["sentence_retrieval"] = {"scores": sentences, "measures": []}
+    page, _ = write(tmp_path, run)
+    assert "Retrieval of words in sentences by layer" in page
+    assert "Sentences: MEXA by layer" in page
+    assert page.count("<figure") == 7 + 1 + 3
+
+
+def test_markdown(tmp_path, run):
+    _, text = write(tmp_path, run)
     assert text.startswith("# What did alignment buy?\n")
-    assert "| joint | 2.000 | 3.000 |" in text
-    assert "## Dictionary en–en-x-clone\n\n- precision: 99.3" in text
+    assert "| joint | 2.575 ± 0.014 | 2.355 ± 0.009 |" in text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "## Dictionary en–de\n\n- precision: 99.3" in text
     assert "    prealign run runs/quickstart/recipe.yaml\n" in text
     assert text.endswith("```\n")
     assert "&" not in text.replace("&lt;", "")
+    assert "\n\n\n\n" not in text
 
 
-def test_pictures_that_the_markdown_names_are_there(tmp_path, arms, metrics):
+def test_pictures_that_the_markdown_names_are_there(tmp_path, run):
     pytest.importorskip("matplotlib")
-    _, text = write(tmp_path, arms, metrics)
+    _, text = write(tmp_path, run)
     names = re.findall(r"\]\((figures/[^)]+)\)", text)
     assert len(names) == 7
     for name in names:
@@ -105,64 +134,62 @@ def test_pictures_that_the_markdown_names_are_there(tmp_path, arms, metrics):
     assert len(list((tmp_path / "figures").iterdir())) == 7
 
 
-def test_without_matplotlib_there_are_no_pictures(tmp_path, arms, metrics, monkeypatch):
+def test_without_matplotlib_there_are_no_pictures(tmp_path, run, monkeypatch):
     monkeypatch.setattr(png, "available", lambda: False)
-    page, text = write(tmp_path, arms, metrics)
+    page, text = write(tmp_path, run)
     assert page.count("<figure") == 7
     assert "](figures/" not in text
     assert not (tmp_path / "figures").exists()
 
 
-def test_texts_cannot_break_the_page(tmp_path, arms, metrics):
+def test_texts_cannot_break_the_page(tmp_path, run):
     evil = "</script><b>&\"'"
-    page, _ = write(
-        tmp_path, {evil: arms["joint"], "joint": arms["joint"]}, {evil: metrics["joint"]}, title=evil, command=evil,
-        recipe={"seed": 1, "output": evil},
-    )  # fmt: skip
+    swapped = json.loads(json.dumps(run.results).replace('"init_only"', json.dumps(evil)))
+    metrics = {evil if arm == "init_only" else arm: seeds for arm, seeds in run.metrics.items()}
+    recipe = {"seed": 1, "output": evil, "report": {"title": evil}}
+    page, _ = write(tmp_path, replace(run, results=swapped, metrics=metrics, recipe=recipe, command=evil))
     Checker(page)
     assert "<b>" not in page
     assert page.count("&lt;/script&gt;") >= 6
 
 
-@pytest.mark.parametrize("arms", [{}, {"joint": {}}, {"joint": {}, "prealign": {}}], ids=str)
-def test_an_empty_run_has_a_page(tmp_path, arms):
-    page, text = write(tmp_path, arms, {}, recipe={}, results={"arms": arms}, dictionaries=[], command="")
-    Checker(page)
-    assert "<figure" not in page
-    assert "##" in text
+@pytest.mark.parametrize("tasks", [{}, {"bits_per_byte": {"scores": {}, "measures": []}}], ids=str)
+def test_a_run_that_measured_nothing_has_a_page(tmp_path, tasks):
+    arms = {"joint": [{"seed": 1, "tasks": tasks}], "prealign": []}
+    for found in ({}, arms):
+        page, text = write(tmp_path, Run("empty", {}, {"format": 2, "arms": found}, {}))
+        Checker(page)
+        assert "<figure" not in page
+        assert "## To run it again" in text
 
 
-def test_figures_of_an_older_report_do_not_stay(tmp_path, arms, metrics):
+def test_figures_of_an_older_report_do_not_stay(tmp_path, run):
     pytest.importorskip("matplotlib")
-    write(tmp_path, arms, metrics)
-    write(tmp_path, arms, {})
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
-        "retrieval-layers-1.png",
-        "retrieval-layers-2.png",
-    ]
+    write(tmp_path, run)
+    write(tmp_path, replace(run, metrics={}))
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["retrieval-layers-1.png"]
 
 
-def test_seconds_by_the_clock_of_the_rows(arms, metrics):
-    del arms["joint"]["seconds"]
-    assert tables.costs_table(arms, metrics)[0] == ["joint", "1k", "4k", "2", "8", "500"]
-
-
-@pytest.mark.parametrize(
-    ("value", "key", "text"),
-    [
-        (4312, "entries", "4,312"),
-        (0.993, "precision", "99.3 %"),
-        (0.1, "min_probability", "0.1"),
-        (True, "casefold", "yes"),
-        ([], "corpora", "none"),
-        (["a", {"name": "b", "lines": 12000}], "corpora", "a, name b, lines 12,000"),
-    ],
-)
-def test_values_for_people(value, key, text):
-    assert tables.text_of(value, key).replace("\N{NO-BREAK SPACE}", " ") == text
-
-
-def test_long_cards_are_cut_and_say_so():
-    card = tables.dictionary_card({f"fact_{i}": i for i in range(40)} | {"nested": {"a": None, "b": {"c": 1}}})
-    assert len(card["facts"]) == 31
-    assert card["facts"][-1] == ("…", "11 more in card.json")
+def test_runs_side_by_side(tmp_path, run):
+    other = replace(
+        run,
+        name="longer",
+        recipe={**run.recipe, "output": "runs/longer", "pretrain": {"switching": {"ratio": 0.1}}},
+        results=json.loads(json.dumps(run.results).replace("de|n:400", "de|n:500")) | {"store": "b411"},
+    )
+    write_comparison([run, other], tmp_path / "comparison.html", tmp_path / "comparison-figures")
+    text = Checker((tmp_path / "comparison.html").read_text(encoding="utf-8")).text
+    for part in (
+        "Comparison of quickstart and longer",
+        "Every arm of the 2 runs is compared with quickstart/joint",
+        "different token stores (quickstart a359, longer b411)",
+        "longer/prealign 2.531 ± 0.011",
+        "pretrain.switching.ratio 0.05 0.1",
+        "quickstart: en–de",
+        "quickstart/prealign 5.0 % 4.8 %",
+        "longer/prealign 10.0 % 4.8 %",
+    ):
+        assert part in text, part
+    assert re.search(r"headline measures do not compare in every run.*: bits/byte, de; accuracy, de\.", text)
+    assert "runs/longer" not in text.split("To run it again")[0]
+    assert (tmp_path / "comparison.md").is_file()

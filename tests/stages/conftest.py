@@ -28,6 +28,7 @@ dictionary:
   pairs: [{{source: en, target: en-x-clone}}]
   clone_sentence_pairs: 300
   held_out_share: 0.2
+  keep_links: 200
 tokenizer: {{vocab_size: 400}}
 store: {{validation_share: 0.05}}
 model:

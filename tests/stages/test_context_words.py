@@ -282,8 +282,8 @@ def test_held_out_words_of_a_real_run_are_not_aligned(finished_run, toy, tmp_pat
     from prealign.config.recipe import read_recipe
     from prealign.stages.build_dict import build_dictionaries
     from prealign.stages.context_words import context_words
+    from prealign.stages.materials import Materials
     from prealign.stages.prepare import make_pairs
-    from prealign.stages.training import Materials
 
     folder = tmp_path / "run"
     for stage in ("tokenizer", "store"):

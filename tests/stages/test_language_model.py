@@ -11,7 +11,7 @@ from prealign.config.settings import Recipe
 from prealign.errors import PrealignError
 from prealign.objectives.causal_lm import CausalLM
 from prealign.objectives.masked_lm import MaskedLM
-from prealign.stages.language_model import LanguageModelling
+from prealign.stages.language_model import LanguageModelling, masking_of, starts_word
 from prealign.train.batches import Sample
 
 PIECES = {piece: number for number, piece in enumerate(["<unk>", "</s>", "<mask>", *map(str, range(97))])}
@@ -61,3 +61,41 @@ def test_a_masked_model_is_asked_for_hidden_tokens_which_the_row_and_its_epoch_d
 def test_a_tokenizer_without_a_mask_token_is_refused():
     with pytest.raises(PrealignError, match="the tokenizer has no mask token"):
         LanguageModelling(recipe("masked_lm"), tokenizer())
+
+
+def word_pieces() -> PreTrainedTokenizerFast:
+    pieces = ["[UNK]", "[MASK]", "un", "##break", "##able", "die", "Haus", "##tür", "東", "京", "."]
+    core = Tokenizer(models.WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    return PreTrainedTokenizerFast(tokenizer_object=core, unk_token="[UNK]", mask_token="[MASK]")
+
+
+def metaspace_pieces() -> PreTrainedTokenizerFast:
+    pieces = ["<unk>", "<mask>", "▁un", "break", "able", "▁die", "▁Haus", "tür", "東", "京", "."]
+    core = Tokenizer(models.Unigram([(piece, -1.0) for piece in pieces], unk_id=0))
+    return PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>", mask_token="<mask>")
+
+
+@pytest.mark.parametrize("make", [word_pieces, metaspace_pieces])
+def test_tokens_that_begin_a_word(make):
+    """unbreak-able die Haus-tür 東 京 . ; in a script without spaces every token counts as a word."""
+    expected = [True, False, False, True, True, False, True, True, True]
+    assert starts_word(make())[2:].tolist() == expected
+
+
+def test_whole_words_are_hidden_on_request_and_validation_hides_single_tokens():
+    wanted = recipe("masked_lm")
+    wanted.pretrain.whole_word_masking = True
+    row = torch.tensor([[2, 3, 4, 5, 6, 7] * 15])
+    given = {"input_ids": row, "labels": row, "examples": [Sample("en", 0, 1)]}
+    ((rows, _, _),) = LanguageModelling(wanted, metaspace_pieces()).tasks([given], 1.0)
+    asked = (rows["labels"] != -100)[0].view(15, 6)
+    words = [asked[:, :3], asked[:, 3:4], asked[:, 4:]]  # un-break-able, die, Haus-tür
+    assert all((word == word[:, :1]).all() for word in words)
+    assert asked.any()
+    validation = masking_of(wanted, metaspace_pieces())
+    assert validation is not None
+    assert validation.starts_word is None
+    with pytest.raises(ValueError, match="about hidden tokens"):
+        Recipe.model_validate(
+            {"languages": {"en": {"text": ["python-docs"]}}, "pretrain": {"whole_word_masking": True}}
+        )

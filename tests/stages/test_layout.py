@@ -7,12 +7,13 @@ import pytest
 from prealign.config.arms import PLANS
 from prealign.config.settings import Recipe
 from prealign.stages.layout import Layout
+from prealign.stages.stage import FOLLOWERS
 
 BASE = {
     "languages": {"en": {"text": ["python-docs"]}, "en-x-clone": {"clone_of": "en", "share": 0.05}},
     "dictionary": {"pairs": [{"source": "en", "target": "en-x-clone"}]},
 }
-STARTS = {"aligned", "control"}
+STARTS = {"aligned", "control", "one_vocabulary"}
 ARMS = set(PLANS)
 ON_ALIGNED = {"aligned", "prealign", "init_only", "both_sides"}
 """The aligned start and the arms that go on from it."""
@@ -29,6 +30,7 @@ def fingerprints(**changes) -> dict[str, str]:
         "store": layout.store.fingerprint,
         "aligned": layout.init("aligned").fingerprint,
         "control": layout.init("control").fingerprint,
+        "one_vocabulary": layout.init("one_vocabulary").fingerprint,
         **{arm: layout.pretrain(arm).fingerprint for arm in PLANS},
     }
 
@@ -56,6 +58,8 @@ def fingerprints(**changes) -> dict[str, str]:
             {"dictionary"} | ON_ALIGNED | ALIGNED_LATER | SWITCHING,
         ),
         ({"tokenizer": {"vocab_size": 999}}, {"tokenizer", "store"} | STARTS | ARMS),
+        ({"knowledge": {"language": "en"}}, {"store"} | STARTS | ARMS),
+        ({"knowledge": {"mentions": 7}}, set()),  # no facts without a language
     ],
 )
 def test_a_changed_setting_touches_exactly_the_stages_it_shapes(changes, remade):
@@ -83,6 +87,36 @@ def test_arms_start_from_the_aligned_model_or_from_its_control():
 def test_a_control_that_stops_with_the_aligned_start_has_it_made():
     layout = Layout(Recipe.model_validate(BASE | {"arms": ["joint"], "init": {"stop_at": 0.5}}))
     assert layout.init_kinds == ["aligned", "control"]
+
+
+def test_the_starts_of_one_recipe_differ():
+    found = fingerprints()
+    assert len({found[name] for name in STARTS}) == 3
+    assert len({found[arm] for arm in ARMS}) == len(ARMS)
+    layout = Layout(Recipe.model_validate(BASE | {"arms": ["full_alignment", "joint"]}))
+    assert layout.init_kinds == ["control", "one_vocabulary"]
+
+
+def test_a_run_without_seeds_is_what_it_was_before_there_were_any():
+    layout = Layout(Recipe.model_validate(BASE | {"seed": 4, "output": "runs/x"}))
+    folders = [str(stage.folder.relative_to("runs/x")) for stage in layout.stages() if stage.name in FOLLOWERS["store"]]
+    assert folders == ["init/aligned", "init/control", "pretrain/joint", "pretrain/prealign", "eval"]
+    assert {layout.init("control").options["seed"], layout.pretrain("joint").options["seed"]} == {4}
+    assert {"joint", "prealign"} < layout.eval.inputs.keys()
+
+
+def test_seeds_have_folders_and_draws_of_their_own_and_share_the_data():
+    layout = Layout(Recipe.model_validate(BASE | {"seed": 4, "seeds": [1, 4], "output": "runs/x", "arms": ["joint"]}))
+    folders = [str(stage.folder.relative_to("runs/x")) for stage in layout.stages()]
+    assert folders[-5:] == ["seed-1/init/control", "seed-1/pretrain/joint", "seed-4/init/control",
+                            "seed-4/pretrain/joint", "eval"]  # fmt: skip
+    first, other = layout.of_seeds().values()
+    alone = Layout(Recipe.model_validate(BASE | {"seed": 4, "arms": ["joint"]}))
+    assert first.store.fingerprint == other.store.fingerprint == alone.store.fingerprint
+    assert first.pretrain("joint").fingerprint != other.pretrain("joint").fingerprint
+    assert other.pretrain("joint").fingerprint == alone.pretrain("joint").fingerprint  # the same draws
+    assert layout.eval.inputs["joint, seed 1"] == first.pretrain("joint").fingerprint
+    assert layout.eval.inputs["joint, seed 4"] == other.pretrain("joint").fingerprint
 
 
 def test_where_measurements_decide_the_end_their_settings_count():

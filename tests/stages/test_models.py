@@ -147,18 +147,17 @@ def test_a_name_on_the_hub_is_taken_where_there_is_no_such_folder(
 def test_a_name_that_the_hub_does_not_give_is_a_sentence(
     recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transformers import AutoTokenizer, PretrainedConfig
+    import huggingface_hub
 
-    def offline(*_: Any, **__: Any) -> None:
-        raise OSError("We couldn't connect to the hub.")
+    def no_network(*_: Any, **__: Any) -> None:
+        raise OSError("No route to host.")
 
-    monkeypatch.setattr(AutoTokenizer, "from_pretrained", offline)
-    path = recipe("lost", {"en": {"text": ["en.txt"]}}, tokenizer={"path": "some-org/some-model"})
-    with pytest.raises(PrealignError, match="could be read from some-org/some-model: We couldn't connect"):
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", no_network)
+    path = recipe("lost", {"en": {"text": ["en.txt"]}}, tokenizer={"path": "some-org/lost-tokenizer"})
+    with pytest.raises(PrealignError, match=r"some-org/lost-tokenizer is no folder, and .*: No route to host"):
         run(read_recipe(path), [], only="tokenizer")
-    monkeypatch.setattr(PretrainedConfig, "get_config_dict", offline)
-    with pytest.raises(PrealignError, match="some-org/some-model holds no Hugging Face config that can be read"):
-        _read_config("some-org/some-model")
+    with pytest.raises(PrealignError, match="some-org/lost-model is no folder"):
+        _read_config("some-org/lost-model")
 
 
 def test_an_existing_model_gets_a_new_language(recipe: Callable[..., Path], tmp_path: Path) -> None:

@@ -49,6 +49,20 @@ def test_alignment_brings_trained_words_together(finished_run):
     assert "alignment" not in first
 
 
+def test_rows_tell_the_loss_of_each_layer_and_language(finished_run):
+    folder, _ = finished_run
+    rows = read_rows(folder / "init" / "aligned" / "metrics.jsonl")[0]
+    train, held_out = ([row for row in rows if row["kind"] == kind][-1] for kind in ("train", "eval"))
+    layers = train["loss_by_layer"]["alignment"]
+    assert len(layers) == len(held_out["word_loss"]["en--en-x-clone"]["held_out"]) == 4
+    assert sum(layers) / 4 == pytest.approx(train["loss"]["alignment"], rel=1e-5)
+    switched = [row for row in read_rows(folder / "pretrain" / "prealign" / "metrics.jsonl")[0] if "loss" in row]
+    assert set().union(*(row["loss_by_language"]["lm"] for row in switched)) == {"en", "en-x-clone"}
+    for row in switched:
+        losses = row["loss_by_language"]["lm"].values()
+        assert min(losses) * 0.999 < row["loss"]["lm"] < max(losses) * 1.001
+
+
 def test_the_dictionary_of_the_clone_is_judged_against_the_known_mapping(finished_run):
     folder, _ = finished_run
     card = json.loads((folder / "dictionary" / "en--en-x-clone" / "card.json").read_text())
@@ -63,6 +77,19 @@ def test_a_finished_run_is_reused_and_says_so(finished_run, command):
     for stage in ("dictionary", "tokenizer", "store", "init", "pretrain", "eval"):
         assert f"{stage}: already done" in again.stderr
     assert any(line.startswith("prealign") for line in again.stdout.splitlines())
+
+
+def test_a_finished_run_loads_no_torch(finished_run):
+    folder, done = finished_run
+    again = f"""
+import sys
+from prealign import cli
+assert cli.run(["run", {str(folder / "recipe.yaml")!r}]) == 0
+assert "torch" not in sys.modules
+"""
+    told = subprocess.run([sys.executable, "-c", again], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert [line for line in told.stdout.splitlines() if line in done.stdout.splitlines()]
 
 
 def test_a_changed_recipe_is_refused_with_the_field_and_the_way_out(finished_run, command):

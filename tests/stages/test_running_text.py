@@ -11,8 +11,8 @@ from prealign import ranks
 from prealign.config.recipe import read_recipe
 from prealign.errors import PrealignError
 from prealign.objectives.causal_lm import CausalLM
+from prealign.stages.materials import Materials
 from prealign.stages.running_text import RunningText, document_positions
-from prealign.stages.training import Materials
 
 STEPS = 40
 END = 2

@@ -80,3 +80,35 @@ def test_fresh_removes_a_stage_and_what_was_made_from_it_only(tmp_path):
     files.partial_of(tmp_path / "pretrain").mkdir()
     fresh(folders, ["init"])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dictionary", "store", "tokenizer"]
+
+
+def test_a_stage_goes_on_when_all_it_lacks_are_inputs_that_may_come_later(tmp_path):
+    def stage(**inputs: str) -> Stage:
+        return Stage("eval", tmp_path / "eval", {"eval.max_words": 9}, inputs, growing=("one", "two", "three"))
+
+    def make(folder, *models: str):
+        made = [(folder / model).write_text(model) for model in models if not (folder / model).exists()]
+        return {"made": len(made)}
+
+    assert stage(one="a").build(lambda folder: make(folder, "one"))["summary"] == {"made": 1}
+    assert not stage(one="a", two="b").is_finished()
+    assert stage(one="a").is_finished()  # to ask changes nothing
+
+    def stop(folder):
+        make(folder, "one", "two")
+        raise PrealignError("stopped")
+
+    with pytest.raises(PrealignError, match="stopped"):
+        stage(one="a", two="b").build(stop, worth_keeping=lambda folder: True)
+    grown = stage(one="a", two="b", three="c")
+    done = grown.build(lambda folder: make(folder, "one", "two", "three"), worth_keeping=lambda folder: True)
+    assert done["summary"] == {"made": 1}
+    assert grown.is_finished()
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["eval"]
+    assert sorted(place.name for place in grown.folder.iterdir()) == [MANIFEST, "one", "three", "two"]
+    for refused in (stage(one="a", two="b"), stage(one="other", two="b", three="c"),
+                    Stage("eval", grown.folder, {"eval.max_words": 8}, grown.inputs | {"four": "d"})):  # fmt: skip
+        with pytest.raises(PrealignError, match="--fresh eval"):
+            refused.is_finished()
+    with pytest.raises(PrealignError, match="corpus: not there when it was made"):
+        stage(one="a", two="b", three="c", corpus="new").is_finished()

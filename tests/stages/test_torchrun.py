@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -30,12 +31,15 @@ def test_init_and_pretrain_on_two_ranks_follow_the_curve_of_one(finished_run, to
         assert done.returncode == 0, done.stderr
     sharded = ("--engine.parallel", "fsdp", "--engine.async-save")
     for stage, settings in (("init", ()), ("pretrain", sharded)):
-        done = torchrun(stage, recipe, *settings)
+        done = torchrun(stage, recipe, "--seeds", "1", *settings)
         assert done.returncode == 0, done.stderr
+    trained = folder / "seed-1"  # with the draws of the other run, which has no seeds but the seed 1
     for place in ("init/aligned", "pretrain/prealign"):
+        work = [json.loads((run / place / "manifest.json").read_text())["summary"]["flops"] for run in (trained, whole)]
+        assert work[0] == pytest.approx(work[1], rel=0.05)  # words of two ranks are padded on their own
         ours, theirs = (
             [row for row in read_rows(run / place / "metrics.jsonl")[0] if row["kind"] == "train"]
-            for run in (folder, whole)
+            for run in (trained, whole)
         )
         assert [row["step"] for row in ours] == [row["step"] for row in theirs]
         for one, other in zip(ours, theirs):

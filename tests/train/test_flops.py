@@ -60,6 +60,23 @@ def test_a_gpu_that_is_not_listed_has_no_mfu(name: str) -> None:
     assert peak_of(name) is None
 
 
+def test_an_outcome_tells_the_work_of_the_whole_stage_also_after_a_kill(
+    run: Callable[..., Outcome], tasks_of: Callable[[int], list[Any]], tmp_path: Path
+) -> None:
+    def killed(step: int) -> list[Any]:
+        if step == 6:
+            raise KeyboardInterrupt
+        return tasks_of(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, micro_batches=killed)
+    cost = Cost(body=2 * (1024 + 1152 + 32) + 16, head=61 * 16, attention=2 * 16)
+    # Ten steps of 72 positions in rows of 12 with 66 labels, and 8 words of 2 tokens in one row.
+    step = 72 * (6 * cost.body + 12 * cost.attention * 12) + 6 * cost.head * 66
+    step += 16 * (6 * cost.body + 12 * cost.attention * 16)
+    assert run(tmp_path).sums["flops"] == 10 * step
+
+
 def test_rows_tell_the_mfu_where_a_peak_is_known(run: Callable[..., Outcome], tmp_path: Path) -> None:
     def timings(folder: Path) -> list[dict[str, Any]]:
         rows = map(json.loads, (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines())

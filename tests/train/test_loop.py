@@ -118,7 +118,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(
     seen: list[dict[str, torch.Tensor]] = []
 
     class Broken:
-        name, trains_everything = "lm", True
+        name, trains_everything, parts = "lm", True, None
 
         def count(self, batch: Any) -> int:
             return 1
@@ -198,7 +198,7 @@ def test_what_rank_0_finds_in_a_measurement_counts_on_every_rank(
 
 def test_a_start_that_is_enough_is_saved_without_an_update(run: Run, tmp_path: Path) -> None:
     outcome = run(tmp_path, measure=weight_sum, enough=lambda row: True, start_tokens=7)
-    assert outcome == Outcome(True, 0, 7, tmp_path / "checkpoints" / "step-00000000", {})
+    assert outcome == Outcome(True, 0, 7, tmp_path / "checkpoints" / "step-00000000", {"flops": 0.0})
     assert run(tmp_path, micro_batches=None, start_tokens=7) == outcome
     assert [(row["kind"], row["step"]) for row in rows(tmp_path)] == [("eval", 0)]
 

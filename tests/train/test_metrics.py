@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prealign.train.metrics import Clock, Journal, Meter, NormWatch, flat
+from prealign.train.metrics import Clock, Journal, Meter, NormWatch, PartSums, flat
 
 
 def steps(folder: Path) -> list[tuple[str, int]]:
@@ -71,6 +71,20 @@ def test_meter_goes_on_from_its_state_through_json() -> None:
         broken = Meter(json.loads(json.dumps(broken.state())))
     assert straight.take() == broken.take() == {"loss": {"lm": pytest.approx(0.05)}, "n_cut": 8}
     assert straight.take() == {"loss": {}}
+
+
+def test_means_of_parts_go_on_from_the_state_and_leave_out_what_was_not_there() -> None:
+    meter = Meter()
+    for sums, counts in (([6.0, 0.0], [2.0, 0.0]), ([1.0, 0.0], [2.0, 0.0])):
+        of_text = PartSums("language", ["en", "de"], sums, counts)
+        meter.add({}, {}, {}, {"lm": of_text, "alignment": PartSums("layer", [], sums, counts)})
+        meter = Meter(json.loads(json.dumps(meter.state())))
+    assert meter.take() == {
+        "loss": {},
+        "loss_by_language": {"lm": {"en": 1.75}},
+        "loss_by_layer": {"alignment": [1.75, None]},
+    }
+    assert meter.take() == {"loss": {}}
 
 
 def test_trackers_get_flat_names() -> None:

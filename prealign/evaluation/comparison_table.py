@@ -1,0 +1,215 @@
+"""The comparison of arms as tables: values and differences of all headline measures, and the notes that they need.
+
+What each column shows and under which conditions is decided here once, for the terminal, Markdown and the report's
+page. Needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from prealign.evaluation.comparison import REAL, Comparison
+from prealign.evaluation.statistics import comparisons
+from prealign.evaluation.table import MISSING, Table, listed, number, p_text, percent, signed, tokens
+
+MARK = "*"
+CONTROL_NOTE = (
+    "Equal text for all arms: those without stage 1 (joint, switching_only, during, after, full_alignment) were first "
+    "trained on the very LM tokens that stage 1 consumes, in the same order, with the LM loss but without the "
+    "alignment loss."
+)
+UPPER_BOUND_NOTE = (
+    "full_alignment is an upper bound: it reads a cloned language in the ids of the language that it is a clone of. "
+    "Retrieval between the two is left out for it, since everything would find itself."
+)
+
+Names = Mapping[tuple[str, str, str], tuple[str, str]]
+"""Key of a measure -> both lines of its column."""
+
+
+def comparison_table(results: Mapping[str, Any]) -> Table:
+    """Arms against headline measures: mean ± half of the 95 % interval, a mark where an arm differs from the baseline.
+
+    Args:
+        results: results.json (see `stages.evaluate`). What is missing shows as a dash.
+    """
+    rows = [row for row in comparisons(results) if row.headline]
+    names, arms = titles(rows), results["arms"]
+    columns = {title: {row.arm: row for row in rows if names[row.key] == title} for title in names.values()}
+    header = [("arm", ""), *columns]
+    lines = [[arm, *(value_text(found.get(arm)) for found in columns.values())] for arm in arms]
+    if any(row.chance is not None for row in rows):
+        lines.append(["chance", *(chance_text(next(iter(found.values()))) for found in columns.values())])
+    for stage in ("init", "pretrain") if any(map(_lm_tokens, arms.values())) else ():
+        header.append(("LM tokens", stage))
+        for line, text in zip(lines, [*(tokens(_lm_tokens(parts).get(stage)) for parts in arms.values()), ""]):
+            line.append(text)
+    notes = [*_measure_notes(rows, names), *_chance_notes(columns), *_method_notes(rows, results.get("baseline"))]
+    return Table(header, lines, [*notes, *_remark_notes(rows, names), *_arm_notes(arms), *_token_notes(arms)])
+
+
+def difference_table(results: Mapping[str, Any]) -> Table:
+    """Every headline measure of every arm against the baseline: difference with its interval, p values, seeds."""
+    everything = [row for row in comparisons(results) if row.headline]
+    names, baseline = titles(everything), results.get("baseline")
+    rows = [row for row in everything if row.arm != baseline and (row.difference is not None or row.remark)]
+    header = [
+        ("measure", ""),
+        ("arm", ""),
+        ("difference", "95 % interval"),
+        ("p", ""),
+        ("p", "adjusted"),
+        ("better", "in seeds"),
+    ]
+    lines = [
+        [
+            " ".join(names[row.key]),
+            row.arm,
+            difference_text(row),
+            p_text(row.p_value),
+            p_text(row.adjusted_p),
+            MISSING if row.better_in is None else f"{row.better_in} of {row.n_pairs}",
+        ]
+        for row in rows
+    ]
+    notes = [f"Differences: arm minus {baseline}; pp: percentage points."] if rows else ["There is nothing to compare."]
+    return Table(header, lines, [*notes, *_method_notes(rows, baseline), *_remark_notes(rows, names)], lead=2)
+
+
+def value_text(row: Comparison | None) -> str:
+    """Mean ± half of its interval, with the mark of a real difference; a dash where there is no value."""
+    if row is None or row.mean is None:
+        return MISSING
+    half = None if row.low is None or row.high is None else (row.high - row.low) / 2
+    if row.form == "number":
+        text = number(row.mean, 3) + ("" if half is None else f" ± {half:.3f}")
+    elif half is None:
+        text = percent(row.mean)
+    else:
+        digits = 2 if 0 < row.mean < 0.01 else 1
+        text = f"{100 * row.mean:.{digits}f} ± {100 * half:.{digits}f}\N{NO-BREAK SPACE}%"
+    return text + (MARK if row.is_real else "")
+
+
+def difference_text(row: Comparison) -> str:
+    """A difference with its sign, its interval and the mark of a real one: "−0.029 (−0.041 to −0.017)*"."""
+    if row.difference is None:
+        return MISSING
+    ends = [end for end in (row.difference_low, row.difference_high) if end is not None]
+    (middle, *interval), unit = signed_all([row.difference, *ends], row.form)
+    return middle + unit + (f" ({' to '.join(interval)})" if interval else "") + (MARK if row.is_real else "")
+
+
+def signed_all(differences: Sequence[float], form: str) -> tuple[list[str], str]:
+    """Differences with their signs and the unit that belongs behind them: shares in percentage points, with two
+    decimals where all are below one."""
+    if form == "number":
+        return [signed(value, 3) for value in differences], ""
+    digits = 2 if max(map(abs, differences)) < 0.01 else 1
+    return [signed(100 * value, digits) for value in differences], "\N{NO-BREAK SPACE}pp"
+
+
+def titles(rows: Sequence[Comparison]) -> Names:
+    """Both lines of each measure's column; the task goes with names that two tasks use for the same thing."""
+    keys = dict.fromkeys(row.key for row in rows)
+    seen = Counter((name, of) for _, name, of in keys)
+    shared = {name for (name, _), times in seen.items() if times > 1}
+    return {key: (f"{key[0]} {key[1]}" if key[1] in shared else key[1], key[2]) for key in keys}
+
+
+def _measure_notes(rows: Sequence[Comparison], names: Names) -> list[str]:
+    """How each measure was made, once for all columns of the same name where that is the same."""
+    about: dict[tuple[str, str, str], dict[str, None]] = {}
+    for row in rows:
+        name, of = names[row.key]
+        about.setdefault((name, row.note, row.better), {})[of] = None
+    kinds = Counter(name for name, _, _ in about)
+    return [
+        f"{name}{', ' + listed(list(places)) if kinds[name] > 1 else ''}: {better} is better; {note}".rstrip("; ")
+        for (name, note, better), places in about.items()
+    ]
+
+
+def _chance_notes(columns: Mapping[tuple[str, str], Mapping[str, Comparison]]) -> list[str]:
+    """Which arms guess."""
+    parts = []
+    for title, found in columns.items():
+        guessing = [arm for arm, row in found.items() if row.like_chance]
+        if guessing:
+            parts.append(f"{' '.join(title)} ({'all arms' if len(guessing) == len(found) else listed(guessing)})")
+    return [f"No different from chance, which lies in the interval: {'; '.join(parts)}."] if parts else []
+
+
+def _method_notes(rows: Sequence[Comparison], baseline: str | None) -> list[str]:
+    """Where intervals and marks come from."""
+    notes = []
+    n_seeds = max((row.n_seeds for row in rows if row.interval == "seeds"), default=0)
+    if n_seeds:
+        notes.append(
+            f"Intervals: 95 % t intervals over {n_seeds} seeds ({n_seeds - 1} degrees of freedom); text, dictionary "
+            "and test sets are the same for all seeds."
+        )
+    elif any(row.interval == "items" for row in rows):
+        notes.append(
+            "Intervals: 95 % bootstrap intervals over the items of each test. There is one seed per arm: how much "
+            "another seed would change is unknown and not in them."
+        )
+    elif rows:
+        notes.append("There are no intervals: this takes two seeds or more, or the items of the tests.")
+    if rule := when_real(rows):
+        none = "" if any(row.is_real for row in rows) else "; none does"
+        notes.append(f"The mark {MARK} says that an arm differs from {baseline}: {rule}{none}.")
+    return notes
+
+
+def when_real(rows: Iterable[Comparison]) -> str:
+    """When a difference counts as real, as a clause; empty where nothing was tested."""
+    tested = [row for row in rows if row.adjusted_p is not None]
+    if not tested:
+        return ""
+    tests = listed(list(dict.fromkeys(row.test or "" for row in tested)))
+    n = max(Counter(row.arm for row in tested).values())
+    correction = f" after Holm's correction over the {n} headline measures of an arm" if n > 1 else ""
+    return f"{tests}, p < {REAL}{correction}"
+
+
+def _remark_notes(rows: Sequence[Comparison], names: Names) -> list[str]:
+    """What could not be said, and why; the same reason once."""
+    about: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        if row.remark:
+            about.setdefault(row.remark, {}).setdefault(" ".join(names[row.key]), []).append(row.arm)
+    notes = []
+    for remark, found in about.items():
+        where = "; ".join(f"{title} ({listed(arms)})" for title, arms in found.items())
+        everywhere = sum(map(len, found.values())) == len(rows) > 1
+        notes.append(f"{'all of them' if everywhere else where}: {remark}.")
+    return notes
+
+
+def _arm_notes(arms: Collection[str]) -> list[str]:
+    """What an arm is that is no ordinary one."""
+    return [UPPER_BOUND_NOTE] if "full_alignment" in arms else []
+
+
+def _token_notes(arms: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Whether all arms read the same amount of text."""
+    seen = {arm: counts for arm, parts in arms.items() if (counts := _lm_tokens(parts))}
+    notes = [CONTROL_NOTE] if any(counts.get("init") for counts in seen.values()) else []
+    if len({sum(counts.values()) for counts in seen.values()}) > 1:
+        notes.append("The arms have NOT seen the same number of LM tokens: their bits per byte do not compare.")
+    return notes
+
+
+def _lm_tokens(parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """LM tokens per stage of an arm; they are the same for all its seeds."""
+    return dict(parts[0].get("lm_tokens") or {}) if parts else {}
+
+
+def chance_text(row: Comparison) -> str:
+    """What guessing would give, or nothing where guessing is not defined."""
+    if row.chance is None:
+        return ""
+    return percent(row.chance) if row.form == "share" else number(row.chance, 3)

@@ -1,0 +1,122 @@
+"""A transfer set: what is held out, limited and cloned, and the mistakes that would make its numbers mean nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prealign.config.recipe import read_recipe
+from prealign.config.settings import Recipe
+from prealign.corpora.clone import clone
+from prealign.corpora.drops import Drops
+from prealign.corpora.labelled_sets import LabelledSet, labelled_set
+from prealign.corpora.python_topics import PER_TOPIC, TOPICS, topic_examples
+from prealign.errors import PrealignError
+
+LANGUAGES = {"en": {"text": ["python-docs"]}, "en-x-clone": {"clone_of": "en"}, "de": {"text": ["python-docs"]}}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Two classes in English and German whose lines are numbered."""
+    for code in ("en", "de"):
+        for label in ("news", "wiki"):
+            lines = "".join(f"{code} {label} {i}.\n" for i in range(1, 101))
+            (tmp_path / f"{label}.{code}.txt").write_text(lines, encoding="utf-8")
+    rows = "".join(f"premise {i}\thypothesis {i}\t{'yes' if i % 2 else 'no'}\n" for i in range(1, 41))
+    (tmp_path / "pairs.tsv").write_text(rows, encoding="utf-8")
+    (tmp_path / "other.tsv").write_text(rows, encoding="utf-8")
+    (tmp_path / "maybe.tsv").write_text(rows.replace("yes", "maybe"), encoding="utf-8")
+    return tmp_path
+
+
+def domain(**changes: Any) -> dict[str, Any]:
+    both = {"en": ["news.en.txt", "wiki.en.txt"], "de": ["news.de.txt", "wiki.de.txt"]}
+    set_ = {"name": "domain", "labels": ["news", "wiki"], "train": {"en": both["en"]}, "test": both}
+    return set_ | {"held_out_share": 0.3} | changes
+
+
+def pairs(**changes: Any) -> dict[str, Any]:
+    return {"name": "pairs", "train": {"en": ["pairs.tsv"]}, "test": {"de": ["maybe.tsv"]}} | changes
+
+
+def read(data: Path, item: dict[str, Any]) -> LabelledSet:
+    recipe = Recipe.model_validate({"data": str(data), "languages": LANGUAGES, "eval": {"transfer": [item]}})
+    return labelled_set(recipe, recipe.eval.transfer[0], Drops())
+
+
+def test_no_test_text_is_a_training_text_or_its_translation(data: Path) -> None:
+    found = read(data, domain())
+    trained, tested = ({example.row for example in part} for part in (found.train, found.test["de"]))
+    assert not trained & tested
+    assert len(trained | tested) == 200
+    assert 30 <= len(tested) <= 90  # of 200 at 30 %
+    assert [example.row for example in found.test["en"]] == [example.row for example in found.test["de"]]
+    assert found.test["de"][0].texts[0] == f"de {found.test['de'][0].row}."
+    assert found.labels == ["news", "wiki"]
+
+
+def test_the_clone_is_tested_on_the_clone_of_the_english_tests(data: Path) -> None:
+    found = read(data, domain())
+    assert list(found.test) == ["en", "de", "en-x-clone"]
+    assert [example.texts[0] for example in found.test["en-x-clone"]] == [
+        clone(example.texts[0]) for example in found.test["en"]
+    ]
+    only_german = read(data, domain(test={"de": ["news.de.txt", "wiki.de.txt"]}))
+    assert list(only_german.test) == ["de"]
+
+
+def test_limits_draw_the_same_rows_in_all_languages(data: Path) -> None:
+    found = read(data, domain(max_train=50, max_test=20))
+    assert len(found.train) == 50
+    assert [example.row for example in found.test["en"]] == [example.row for example in found.test["de"]]
+    assert len(found.test["en"]) == 20
+    assert {example.label for example in found.test["en"]} == {"news", "wiki"}
+
+
+@pytest.mark.parametrize(
+    ("item", "sentence"),
+    [
+        (pairs(), "the tests in de have labels that were not trained: maybe"),
+        (pairs(test={"de": ["pairs.tsv"]}, held_out_share=0.001), "there is nothing to test in de"),
+        (domain(mixed_languages=True), "mixed_languages needs pairs of texts"),
+    ],
+)
+def test_what_would_mean_nothing_is_refused(data: Path, item: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(PrealignError, match=r"The transfer set .* cannot be used:") as caught:
+        read(data, item)
+    assert sentence in str(caught.value)
+
+
+def test_several_tables_are_one_set(data: Path) -> None:
+    found = read(data, pairs(train={"en": ["pairs.tsv", "maybe.tsv"]}, test={"de": ["other.tsv"]}))
+    assert len(found.train) == 80
+    assert {example.row for example in found.train} >= {"1: 1", "2: 1"}
+
+
+def test_topics_of_the_documentation_are_balanced_prose() -> None:
+    examples = topic_examples()
+    counts = {topic: sum(example.label == topic for example in examples) for topic in TOPICS}
+    assert max(counts.values()) <= PER_TOPIC
+    assert min(counts.values()) > PER_TOPIC // 2
+    assert len({example.row for example in examples}) == len(examples)
+    assert all("\n" not in text and ">>>" not in text for example in examples for text in example.texts)
+
+
+def test_mistakes_of_the_recipe_are_told_together(data: Path) -> None:
+    path = data / "recipe.yaml"
+    path.write_text(
+        f"data: {data}\nlanguages: {{en: {{text: [python-docs]}}}}\neval:\n  transfer:\n"
+        "    - {name: a/b, train: {en: [pairs.tsv]}, test: {en: [pairs.tsv]}, columns: [text]}\n"
+        "    - {name: c, train: {en: [news.en.txt]}, test: {de: [absent.txt]}, labels: [x, y]}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(PrealignError) as caught:
+        read_recipe(path)
+    told = str(caught.value)
+    assert "a name has letters, digits, blanks, dots and dashes" in told
+    assert "pairs.tsv is trained and tested on; give a held_out_share, such as 0.3" in told
+    assert "columns needs one or two text, one label, and at most one row" in told
+    assert "absent.txt does not exist" in told
