@@ -132,6 +132,8 @@ class Spread:
         Without a batch in this step they are zero and not none, so that every process has one to average.
         """
         for parameter in self.objectives.parameters():
+            if not parameter.requires_grad:  # weights that follow others, such as a slow copy of the model
+                continue
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             if self.sharded:

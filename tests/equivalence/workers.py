@@ -29,9 +29,10 @@ from prealign.dictionary.entries import Entry
 from prealign.errors import PrealignError
 from prealign.model.build import build_model
 from prealign.objectives.causal_lm import CausalLM
+from prealign.objectives.sentence_alignment import MomentumContrast
 from prealign.objectives.word_alignment import WordAlignment, word_alignment_loss
 from prealign.objectives.word_pairs import anchors
-from prealign.objectives.word_states import word_batch
+from prealign.objectives.word_states import pack, word_batch
 from prealign.stages.context_words import ContextWords
 from prealign.stages.word_groups import WordGroups
 from prealign.train import checkpoint, shards
@@ -148,6 +149,70 @@ def words_in_parts(folder: Path, parallel: str = "ddp") -> None:
 
 def words_in_parts_fsdp(folder: Path) -> None:
     words_in_parts(folder, "fsdp")
+
+
+def sentences(number: int, per_device: int = 2) -> list[dict[str, Any]]:
+    """This rank's micro-batches of eight sentence pairs of one to five tokens a side."""
+    mine = rows_of_step(0, 8, ranks.rank(), ranks.world_size())
+    found = []
+    for part in micro_batches_of(mine, per_device):
+        sides: dict[str, list[list[int]]] = {"": [], "key_": []}
+        for n in part:
+            draw = torch.Generator().manual_seed(8 * (number % 3) + n)  # three batches, again and again
+            ids = torch.randint(4, VOCABULARY, (2, 1 + n % 5), generator=draw).tolist()
+            sides[""].append(ids[0])
+            sides["key_"].append(ids[1])
+        packed = {
+            prefix + name: tensor
+            for prefix, side in sides.items()
+            for name, tensor in pack(side, pad_id=3, row_tokens=8).items()
+        }
+        names = torch.tensor([draws.key(*ids) >> 1 for ids in sides["key_"]])
+        found.append({**packed, "key_names": names, "n_contrast_pairs": len(part)})
+    return found
+
+
+def contrast(folder: Path, cut: int | None = None, parallel: str = "ddp") -> None:
+    """Text, and sentence pairs against a queue that is filled first, through a projection that is learnt."""
+    base = model()
+    objective = MomentumContrast(
+        base,
+        layer=1,
+        pooling="mean",
+        temperature=0.5,
+        queue_size=20,
+        momentum=lambda step: 0.8,
+        first_keys=lambda: [sentences(100 + number) for number in range(3)],
+        projected=True,
+    )
+
+    def make(step: int) -> list[Task]:
+        if step == cut:
+            raise KeyboardInterrupt
+        batches = sentences(step)
+        marked = [
+            {**batch, "step": step, "is_first": place == 0, "is_last": place == len(batches) - 1}
+            for place, batch in enumerate(batches)
+        ]
+        return [*((batch, objective, 0.5) for batch in marked), *tasks(step, per_device=2, words_weight=0.0)]
+
+    try:
+        run(folder, make, model=base, engine={"parallel": parallel}, stateful=[objective])
+    except KeyboardInterrupt:
+        return
+    if ranks.rank() == 0:
+        held = {name: tensor.flatten().tolist() for name, tensor in objective.state_dict().items()}
+        files.write_json(folder / "objective.json", held)
+
+
+def _contrast(name: str, cut: int | None = None, parallel: str = "ddp") -> Callable[[Path], None]:
+    return lambda folder: contrast(folder / name, cut, parallel)
+
+
+contrast_whole = _contrast("contrast")
+contrast_fsdp = _contrast("contrast_fsdp", parallel="fsdp")
+contrast_cut = _contrast("contrast_cut", 6)
+contrast_resumed = _contrast("contrast_cut")
 
 
 def alignment_loss(folder: Path) -> None:
