@@ -83,6 +83,7 @@ class InBatchContrast:
 
     name = "sentence_alignment"
     trains_everything = False
+    parts = None
 
     def __init__(
         self,
@@ -134,6 +135,7 @@ class MomentumContrast(nn.Module):
 
     name = "sentence_alignment"
     trains_everything = False
+    parts = None
 
     def __init__(
         self,
