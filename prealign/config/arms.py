@@ -1,14 +1,19 @@
-"""The arms of an experiment as a table: which start, which input, and when words are aligned.
+"""The arms of an experiment as a table: which start, which input, when words are aligned, which sentence pairs.
 
 All arms read the same running text for the same number of steps; those that are aligned get the same batches of
-words. So two rows of this table differ in what their columns say and in nothing else.
+words, and those with sentence pairs the same pairs. So two rows of this table differ in what their columns say and in
+nothing else.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Arm = Literal["joint", "prealign", "init_only", "switching_only", "during", "after", "both_sides", "full_alignment"]
+Arm = Literal[
+    "joint", "prealign", "init_only", "switching_only", "during", "after", "both_sides", "full_alignment",
+    "pairs_as_text", "tlm", "xlco", "infoxlm",
+]  # fmt: skip
+Pairs = Literal["none", "as text", "tlm", "contrast", "mixup"]
 
 
 class Plan(NamedTuple):
@@ -22,6 +27,9 @@ class Plan(NamedTuple):
     alignment: Literal["none", "during", "after"] = "none"
     """Whether `pretrain` brings the batches of words that the start went without: spread evenly over its steps, or in
     its last steps."""
+    translations: Pairs = "none"
+    """What `pretrain` does with translation pairs beside its text: reads each sentence alone; reads both sentences of a
+    pair as one sequence (tlm); also contrasts sentences with their translations; and joins two pairs there (mixup)."""
 
 
 PLANS: dict[Arm, Plan] = {
@@ -33,10 +41,16 @@ PLANS: dict[Arm, Plan] = {
     "after": Plan("control", "none", "after"),
     "both_sides": Plan("aligned", "both"),
     "full_alignment": Plan("one_vocabulary", "none"),
+    "pairs_as_text": Plan("control", "none", translations="as text"),
+    "tlm": Plan("control", "none", translations="tlm"),
+    "xlco": Plan("control", "none", translations="contrast"),
+    "infoxlm": Plan("control", "none", translations="mixup"),
 }
 """`init_only`, `during` and `after` are the study of when to align: before, while or after the language is learnt.
 `both_sides` is `prealign` with a model that is asked to predict mixed text. `full_alignment` is `joint` with a perfect
-alignment given for nothing, which only a cloned language can have: the upper bound."""
+alignment given for nothing, which only a cloned language can have: the upper bound. `tlm`, `xlco` and `infoxlm` add one
+objective over translation pairs each; `pairs_as_text` reads the sentences of `tlm` and does not know which belong
+together, so that it is its control where `joint` is that of all."""
 
 FOUR_ARMS: tuple[Arm, ...] = ("joint", "prealign", "init_only", "switching_only")
 """What `--arms all` means: the method, its two halves, and neither."""

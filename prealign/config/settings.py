@@ -20,6 +20,7 @@ from prealign.config.fields import HUB_NAME, Count, InputPath, ModelPath, Positi
 from prealign.config.init import InitSettings, ModelSettings
 from prealign.config.knowledge import KnowledgeSettings
 from prealign.config.pretrain import PretrainSettings
+from prealign.config.translations import TranslationSettings
 
 
 class Language(Settings):
@@ -106,7 +107,8 @@ class Recipe(Settings):
     """What is compared: joint (no alignment), prealign (init and switching), init_only, switching_only (`--arms all`
     takes these four); during and after (words are aligned while or after the text is learnt, where init_only aligns
     them before), both_sides (prealign, but switched words are predicted as well), full_alignment (joint, where a piece
-    and its clone are one id: the upper bound of a cloned language)."""
+    and its clone are one id: the upper bound of a cloned language); with the pairs of `translations` tlm, xlco and
+    infoxlm (joint and one objective over sentence pairs more each), pairs_as_text (joint and the same sentences)."""
     languages: dict[str, Language]
     """The languages by BCP 47 code."""
     dictionary: DictionarySettings = DictionarySettings()
@@ -116,6 +118,7 @@ class Recipe(Settings):
     model: ModelSettings = ModelSettings()
     init: InitSettings = InitSettings()
     pretrain: PretrainSettings = PretrainSettings()
+    translations: TranslationSettings = TranslationSettings()
     engine: EngineSettings = EngineSettings()
     eval: EvalSettings = EvalSettings()
     report: ReportSettings = ReportSettings()
@@ -185,6 +188,9 @@ class Recipe(Settings):
         self._check_kind()
         self._check_knowledge()
         self._check_sentences()
+        clones = {code: language.clone_of for code, language in self.languages.items()}
+        if mistakes := list(self.translations.mistakes(self.arms, clones)):
+            raise ValueError(". Also: ".join(mistakes))
         return self
 
     def _check_arms(self) -> None:
@@ -281,6 +287,11 @@ class Recipe(Settings):
     def reads_sentences(self) -> bool:
         """Whether a stage reads linked sentence pairs."""
         return self.init.reads_sentences or self.eval.context_sentences > 0
+
+    @property
+    def reads_translations(self) -> bool:
+        """Whether an arm is trained on translation pairs."""
+        return any(PLANS[arm].translations != "none" for arm in self.arms)
 
     @property
     def has_text(self) -> bool:

@@ -170,6 +170,15 @@ def _told_where_no_room_is(folder: Path, reached: Mapping[Split, Mapping[str, in
         ) from error
 
 
+def is_validation(text: str, share: float, seed: int) -> bool:
+    """Whether a document is held out for validation, in a language that has documents of both kinds."""
+    return _validation_draw(text, seed) < share
+
+
+def _validation_draw(text: str, seed: int) -> float:
+    return draws.uniform(seed, "validation", text)
+
+
 def _with_split(stream: Iterator[tuple[str, int]], share: float, seed: int) -> Iterator[Document]:
     """Name each document's split: validation if its draw lies below `share`.
 
@@ -179,7 +188,7 @@ def _with_split(stream: Iterator[tuple[str, int]], share: float, seed: int) -> I
     waiting: tuple[float, Document] | None = None
     seen: set[Split] = set()
     for text, size in stream:
-        draw = draws.uniform(seed, "validation", text)
+        draw = _validation_draw(text, seed)
         document = Document(text, size, "validation" if draw < share else "train")
         distance = abs(draw - share)
         seen.add(document.split)

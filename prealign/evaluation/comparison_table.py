@@ -24,6 +24,15 @@ UPPER_BOUND_NOTE = (
     "full_alignment is an upper bound: it reads a cloned language in the ids of the language that it is a clone of. "
     "Retrieval between the two is left out for it, since everything would find itself."
 )
+PAIRS_NOTE = (
+    "{}: sentence pairs come on top of the running text that all arms read (LM tokens, pairs), so these arms see more "
+    "text and compute more in each step than joint."
+)
+TEXT_NOTE = "pairs_as_text reads the pairs of tlm with each sentence alone: the control that has equally much text."
+CONTRAST_NOTE = "{}: sentences that are contrasted count in FLOPs, and not as LM tokens."
+CONTRASTING = ("xlco", "infoxlm")
+TOKENS = ("init", "pretrain", "pairs")
+"""What LM tokens come from: text of stage 1, text of pretraining, sentence pairs."""
 
 Names = Mapping[tuple[str, str, str], tuple[str, str]]
 """Key of a measure -> both lines of its column."""
@@ -42,7 +51,8 @@ def comparison_table(results: Mapping[str, Any]) -> Table:
     lines = [[arm, *(value_text(found.get(arm)) for found in columns.values())] for arm in arms]
     if any(row.chance is not None for row in rows):
         lines.append(["chance", *(chance_text(next(iter(found.values()))) for found in columns.values())])
-    for stage in ("init", "pretrain") if any(map(_lm_tokens, arms.values())) else ():
+    counted = {name for parts in arms.values() for name in _lm_tokens(parts)}
+    for stage in (name for name in TOKENS if name in counted):
         header.append(("LM tokens", stage))
         for line, text in zip(lines, [*(tokens(_lm_tokens(parts).get(stage)) for parts in arms.values()), ""]):
             line.append(text)
@@ -200,7 +210,18 @@ def _token_notes(arms: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     notes = [CONTROL_NOTE] if any(counts.get("init") for counts in seen.values()) else []
     if len({sum(counts.values()) for counts in seen.values()}) > 1:
         notes.append("The arms have NOT seen the same number of LM tokens: their bits per byte do not compare.")
+    if reading := [arm for arm, counts in seen.items() if counts.get("pairs")]:
+        notes.append(PAIRS_NOTE.format(listed(reading)))
+    if any(_plan(arm) == "pairs_as_text" for arm in reading) and len(reading) > 1:
+        notes.append(TEXT_NOTE)
+    if contrasting := [arm for arm in seen if _plan(arm) in CONTRASTING]:
+        notes.append(CONTRAST_NOTE.format(listed(contrasting)))
     return notes
+
+
+def _plan(arm: str) -> str:
+    """The arm itself: tlm of infoxlm-tiny/tlm."""
+    return arm.rpartition("/")[2]
 
 
 def _lm_tokens(parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:

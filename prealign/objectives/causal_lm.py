@@ -38,13 +38,13 @@ class CausalLM:
 
     Args:
         languages: what the numbers in `languages` of a batch stand for; such batches tell the loss of each.
+        name: of the loss; another one keeps text of another kind, such as sentence pairs, apart in the metrics.
     """
 
-    name = "lm"
     trains_everything = True
 
-    def __init__(self, languages: Sequence[str] = ()) -> None:
-        self.languages = languages
+    def __init__(self, languages: Sequence[str] = (), name: str = "lm") -> None:
+        self.languages, self.name = languages, name
         self.parts: Parts | None = None
         self._plain, self._separate = OncePerModel(head_is_plain), OncePerModel(refuse_leaks)
 

@@ -109,14 +109,13 @@ class MaskedLM:
     """Prediction of hidden tokens, for any Hugging Face masked LM; its sum is divided by the number of labels.
 
     Args:
-        languages: as in `CausalLM`.
+        languages, name: as in `CausalLM`.
     """
 
-    name = "lm"
     trains_everything = True
 
-    def __init__(self, languages: Sequence[str] = ()) -> None:
-        self.languages = languages
+    def __init__(self, languages: Sequence[str] = (), name: str = "lm") -> None:
+        self.languages, self.name = languages, name
         self.parts: Parts | None = None
         self._heads, self._separate = OncePerModel(head_modules), OncePerModel(refuse_leaks)
 

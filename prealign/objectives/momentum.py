@@ -40,11 +40,13 @@ def momentum_at(step: int, max_steps: int, first: float, last: float, schedule: 
 
 
 class SlowCopy(nn.Module):
-    """The moving average of an encoder's weights; made equal to it, never trained."""
+    """The moving average of an encoder's weights; made equal to it, never trained, without dropout."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
-        self.encoder = copy.deepcopy(encoder).requires_grad_(False)
+        # One config for both: attention that is chosen for the encoder later is chosen for its copy.
+        shared = {id(config): config} if (config := getattr(encoder, "config", None)) is not None else {}
+        self.encoder = copy.deepcopy(encoder, shared).requires_grad_(False).eval()
 
     @torch.no_grad()
     def follow(self, encoder: nn.Module, momentum: float) -> None:

@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from prealign import draws, ranks
 from prealign.errors import PrealignError
 from prealign.objectives.momentum import KeyQueue, SlowCopy
+from prealign.objectives.objective import Parts
 from prealign.objectives.packing import OncePerModel, packed_inputs, refuse_leaks
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class InBatchContrast:
 
     name = "sentence_alignment"
     trains_everything = False
-    parts = None
+    parts: Parts | None = None
 
     def __init__(
         self,
@@ -135,7 +136,9 @@ class MomentumContrast(nn.Module):
 
     name = "sentence_alignment"
     trains_everything = False
-    parts = None
+    parts: Parts | None = None
+    without_gradient = ("key_input_ids",)
+    """Rows of a batch that are read forwards only."""
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from prealign.config.arms import PLANS
 from prealign.config.fields import PYTHON_DOCS
 from prealign.config.settings import Recipe
 from prealign.corpora.estimate import extent
@@ -14,7 +15,7 @@ from prealign.stages.stage import Stage
 
 COMMAND_STAGES = {
     "build-dict": ("dictionary",),
-    "prepare": ("store", "pairs"),
+    "prepare": ("store", "pairs", "translations"),
     "preview": ("dictionary", "tokenizer", "store"),
 }
 """Stages of the commands that are not called like their one stage; `run` has all of them."""
@@ -38,6 +39,9 @@ def describe(recipe: Recipe, command: str) -> str:
             lines.append(f"  {name:<12} {_size(recipe, path)}")
         if pair.parallel:
             lines.append(f"  {name:<12} {extent(layout.corpora(pair))}")
+    for named in recipe.translations.pairs if recipe.reads_translations else ():
+        name = f"{named.source}-{named.target}"
+        lines += [f"  {name:<12} {_size(recipe, text.path)}" for text in named.parallel]
     lines.append("writes")
     lines += [
         f"  {stage.folder!s:<44} {_state(stage)}" for stage in layout.stages() if only is None or stage.name in only
@@ -57,7 +61,23 @@ def describe(recipe: Recipe, command: str) -> str:
         lines.append(f"  init      {starts}{seeds} x {steps:,} steps, {text}")
         arms, steps = len(recipe.arms), recipe.pretrain.max_steps
         lines.append(f"  pretrain  {arms}{seeds} x {steps:,} steps, {pretrain:,} tokens each")
+        lines += _sentence_pairs(recipe)
     return "\n".join(lines)
+
+
+def _sentence_pairs(recipe: Recipe) -> list[str]:
+    """What arms read of translation pairs beside running text."""
+    settings, steps = recipe.translations, recipe.pretrain.max_steps
+    lines = []
+    for arm in recipe.arms:
+        kind = PLANS[arm].translations
+        told = []
+        if kind != "none" and settings.tlm_pairs_per_step:
+            told.append(f"{steps * settings.tlm_pairs_per_step:,} sentence pairs")
+        if kind in ("contrast", "mixup"):
+            told.append(f"{steps * settings.contrast.pairs_per_step:,} sentence pairs contrasted")
+        lines += [f"  {arm:<9} also reads {' and '.join(told)}"] if told else []
+    return lines
 
 
 def _size(recipe: Recipe, path: str) -> str:

@@ -3,9 +3,9 @@
     eval/results.json    {"format": 2, "seeds": [...], "baseline": arm, "arms": {arm: [one part per seed]},
                           "comparison": [`evaluation.statistics.Comparison`, ...], "dictionaries", "store", "versions"}
 
-A part of an arm is {"seed", "lm_tokens": {"init", "pretrain"}, "seconds": {"init", "pretrain", "eval"}, "flops":
-{"init", "pretrain"}, "parameters", "tasks": {task: {"scores", "measures"}}}. What each model was measured on, task by
-task, lies beside it (`evaluation.parts`).
+A part of an arm is {"seed", "lm_tokens": {"init", "pretrain", "pairs"}, "seconds": {"init", "pretrain", "eval"},
+"flops": {"init", "pretrain"}, "parameters", "tasks": {task: {"scores", "measures"}}}. What each model was measured on,
+task by task, lies beside it (`evaluation.parts`).
 """
 
 from __future__ import annotations
@@ -187,6 +187,7 @@ def _of_model(materials: Materials, folder: Path, arm: Arm, seed: int, tasks: li
     recipe, layout = materials.recipe, materials.for_seed(seed).layout
     pretrain, init = layout.pretrain(arm).manifest(), layout.init(layout.init_kind(arm)).manifest()
     block = recipe.pretrain.block_size
+    pairs = pretrain["summary"].get("pair_tokens") or {}
     text_of_init = init["summary"]["steps"] * recipe.init.lm_rows_per_step * block
     found = {task.name: _parts(folder, arm, seed).read(task.name) for task in tasks}
     return {
@@ -194,6 +195,7 @@ def _of_model(materials: Materials, folder: Path, arm: Arm, seed: int, tasks: li
         "lm_tokens": {
             "init": text_of_init if reads_text(recipe) else init["summary"]["lm_tokens"],
             "pretrain": pretrain["summary"]["steps"] * recipe.pretrain.global_batch_rows * block,
+            **({"pairs": pairs["pair"]} if pairs.get("pair") else {}),
         },
         "seconds": {
             "init": init["seconds"],

@@ -174,7 +174,7 @@ def _tasks(flags: Flags, place: str) -> list[Task]:
     from prealign.evaluation.masked_lm_loss import MaskedLMLossTask
     from prealign.evaluation.sentence_retrieval import SentenceRetrievalTask, SentenceTest
     from prealign.evaluation.word_retrieval import WordRetrievalTask
-    from prealign.stages.materials import sentence_pairs
+    from prealign.stages.sentence_sets import sentence_pairs
     from prealign.tokenizer.load import load_tokenizer
 
     tokenizer, masked = load_tokenizer(place), is_masked(place)

@@ -21,6 +21,7 @@ from prealign.stages.language_model import LanguageModelling
 from prealign.stages.materials import Materials
 from prealign.stages.running_text import RunningText
 from prealign.stages.training import Training, about_vocabulary, carry_out, of_seed
+from prealign.stages.translation_tasks import check_layer
 from prealign.stages.watch import reached
 from prealign.stages.word_text import WordText
 from prealign.tokenizer.extend import read_new_pieces
@@ -117,6 +118,8 @@ def start(materials: Materials) -> PreTrainedModel:
     )
     if aligns_words(recipe):
         check_model(recipe.init, model)
+    if any(PLANS[arm].translations in ("contrast", "mixup") for arm in recipe.arms):
+        check_layer(recipe.translations.contrast, model)
     size = number_of_parameters(model)
     log.info("model: %s parameters, %s without embeddings", f"{size['total']:,}", f"{size['without_embeddings']:,}")
     return model

@@ -38,8 +38,12 @@ class LanguageModelling:
         self.masking = masking_of(recipe, tokenizer)
         if self.masking is not None and recipe.pretrain.whole_word_masking:
             self.masking = replace(self.masking, starts_word=starts_word(tokenizer))
-        kind = CausalLM if self.masking is None else MaskedLM
-        self.objective: Objective = kind(tuple(recipe.languages))
+        self._kind = CausalLM if self.masking is None else MaskedLM
+        self.objective: Objective = self._kind(tuple(recipe.languages))
+
+    def named(self, name: str) -> Objective:
+        """The same objective for text of another kind."""
+        return self._kind(name=name)
 
     def tasks(self, batches: Sequence[dict[str, Any]], weight: float) -> list[Task]:
         """The batches with the objective; `examples` name the rows, each a key for what is hidden in it."""

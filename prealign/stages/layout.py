@@ -7,6 +7,7 @@ runs/quickstart/
   tokenizer/                       a Hugging Face tokenizer
   store/                           token shards
   pairs/                           sentence pairs with linked words, if `init` or `eval` reads words in context
+  translations/                    sentence pairs to train on, if an arm reads any
   init/aligned/  init/control/     start of the arms: with the alignment loss, or the same running text without it
                                    (of full_alignment: init/one_vocabulary/)
   pretrain/joint/  pretrain/prealign/ ...
@@ -29,6 +30,7 @@ from prealign.config.arms import PLANS, Arm
 from prealign.config.dictionary import DictionaryPair
 from prealign.config.fields import PYTHON_DOCS, PYTHON_TOPICS
 from prealign.config.settings import Recipe
+from prealign.config.translations import TranslationPair
 from prealign.corpora.knowledge_wording import wording_file
 from prealign.corpora.sentence_pairs import Corpus, corpora
 from prealign.stages.inputs import inputs_of
@@ -39,6 +41,9 @@ ORDER = ("words_per_step", "frequency_exponent")
 """Settings of `init` that decide which words a step brings."""
 NO_ALIGNMENT = ("lm_weight", "lm_on", "lm_rows_per_step", "max_steps", "optimizer", "guard", "stop_at")
 """Settings of `init` that are not about the alignment of words; all others are, new ones included."""
+
+NOT_OF_PAIRS = {"as text": ["contrast"], "tlm": ["contrast"], "contrast": ["contrast.mixup"], "mixup": []}
+"""Settings of `translations` that are not about what an arm does with sentence pairs."""
 
 
 class Layout:
@@ -58,7 +63,7 @@ class Layout:
         """Where the trainings of the layout's seed lie."""
         return self.folder / f"seed-{self.recipe.training_seed}" if self.recipe.seeds else self.folder
 
-    def corpora(self, pair: DictionaryPair) -> list[Corpus]:
+    def corpora(self, pair: DictionaryPair | TranslationPair) -> list[Corpus]:
         """The parallel text of a language pair."""
         named = [(self.recipe.input(text.path), text.weight) for text in pair.parallel]
         with_links = [(text.path, text.links) for text in pair.parallel if text.links is not None]
@@ -111,6 +116,30 @@ class Layout:
         inputs = {"tokenizer": self.tokenizer.fingerprint} | self._dictionary_inputs()
         return Stage("pairs", self.folder / "pairs", {}, inputs)
 
+    @cached_property
+    def translations(self) -> Stage:
+        """Sentence pairs as token ids, to train on."""
+        recipe = self.recipe
+        options: dict[str, Any] = {
+            "translations.pairs": [f"{pair.source}--{pair.target}" for pair in recipe.translations.pairs],
+            "translations.max_sentence_pairs": recipe.translations.max_sentence_pairs,
+            "seed": recipe.seed,
+        }
+        inputs = {"tokenizer": self.tokenizer.fingerprint}
+        for pair in recipe.translations.pairs:
+            name = f"{pair.source}--{pair.target}"
+            for number, corpus in enumerate(self.corpora(pair), start=1):
+                inputs |= {f"{name}, corpus {number}, {path.name}": self._content(path) for path in corpus.files}
+            if not pair.parallel:  # a cloned language
+                options |= self._text_options(pair.source) | {"store.validation_share": recipe.store.validation_share}
+                inputs |= self._text_inputs(pair.source)
+        for item in recipe.eval.sentences:  # are left out
+            test = f"test {item.name}, {item.source}-{item.target}"
+            inputs[test] = self.store.fingerprint if item.path is None else self._content(recipe.input(item.path))
+            if item.path is None:
+                options["eval.max_sentences"] = recipe.eval.max_sentences
+        return Stage("translations", self.folder / "translations", options, inputs)
+
     def init(self, kind: str) -> Stage:
         """`aligned`: stage 1 of the method. `control`: the same running text in the same order without the
         alignment loss. `one_vocabulary`: the control with one id for a piece and its clone."""
@@ -159,6 +188,11 @@ class Layout:
         if plan.alignment != "none":
             options |= options_of(recipe.init, "init", *NO_ALIGNMENT) | {"words aligned": plan.alignment}
             inputs |= self._pairs_input()
+        if plan.translations != "none":
+            leave_out = ["pairs", "max_sentence_pairs", *NOT_OF_PAIRS[plan.translations]]
+            options |= options_of(recipe.translations, "translations", *leave_out)
+            options["sentence pairs"] = plan.translations
+            inputs["translations"] = self.translations.fingerprint
         if plan.switching != "none" or plan.alignment != "none":
             options["dictionary.held_out_share"] = recipe.dictionary.held_out_share
             inputs |= self._dictionary_inputs()
@@ -228,6 +262,7 @@ class Layout:
             self.tokenizer,
             self.store,
             *([self.pairs] if self.recipe.reads_sentences else []),
+            *([self.translations] if self.recipe.reads_translations else []),
             *(stage for layout in self.of_seeds().values() for stage in layout._trainings()),
             self.eval,
         ]
@@ -242,6 +277,7 @@ class Layout:
             "tokenizer": [self.tokenizer.folder],
             "store": [self.store.folder],
             "pairs": [self.pairs.folder],
+            "translations": [self.translations.folder],
             "init": self._all_trained("init"),
             "pretrain": self._all_trained("pretrain"),
             "eval": [self.folder / "eval"],

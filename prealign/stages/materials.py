@@ -21,15 +21,13 @@ from prealign.codeswitch.table import CodeSwitchTable
 from prealign.config.arms import PLANS, Arm
 from prealign.config.evaluation import SentenceSet
 from prealign.config.settings import Recipe
-from prealign.corpora.documents import read_lines
 from prealign.corpora.pair_store import PairStore
 from prealign.corpora.store import TokenStore
 from prealign.dictionary.dictionary import Dictionary
-from prealign.errors import PrealignError
 from prealign.evaluation.harness import Suite
-from prealign.stages.cloned_sentences import cloned_sentences
 from prealign.stages.language_model import masking_of
 from prealign.stages.layout import Layout
+from prealign.stages.sentence_sets import sentences_of
 from prealign.stages.word_groups import WordGroups
 from prealign.tokenizer.load import load_tokenizer
 from prealign.tokenizer.one_vocabulary import merge_twins
@@ -110,6 +108,14 @@ class Materials:
         return store
 
     @opened_once
+    def translations(self) -> PairStore:
+        """Sentence pairs to train on."""
+        self.layout.translations.require("prealign prepare RECIPE")
+        store = PairStore(self.layout.translations.folder)
+        store.check_tokenizer(self.tokenizer)
+        return store
+
+    @opened_once
     def dictionaries(self) -> list[tuple[Dictionary, Dictionary]]:
         """Per pair the entries used in training, and those held out to measure retrieval of words never aligned."""
         found = []
@@ -163,9 +169,7 @@ class Materials:
     def _sentence_pairs(self, item: SentenceSet) -> list[tuple[str, str]]:
         """The sentences of a set, as many as the recipe asks for."""
         most = self.recipe.eval.max_sentences
-        if item.path is None:
-            return cloned_sentences(self.store.stream(item.source, "validation"), self.tokenizer, item.source, most)
-        pairs = sentence_pairs(self.recipe.input(item.path), item.source, item.target)
+        pairs = sentences_of(item, self.recipe, lambda: self.store, self.tokenizer)
         chosen = sorted(range(len(pairs)), key=lambda number: draws.key("sentences", *pairs[number]))[:most]
         if len(chosen) < len(pairs):
             log.info("%s: %s of %s sentence pairs are compared (eval.max_sentences)", item.path, most, len(pairs))
@@ -214,14 +218,3 @@ class OneVocabulary(Materials):
         with tempfile.TemporaryDirectory() as folder:
             reads_as = merge_twins(self.layout.tokenizer.folder, Path(folder))
             return load_tokenizer(folder), reads_as
-
-
-def sentence_pairs(path: Path, source: str, target: str) -> list[tuple[str, str]]:
-    """The sentence pairs of a test set; every line counts, so a line without two columns is refused."""
-    pairs = []
-    for number, line in read_lines(path):
-        columns = line.split("\t")
-        if len(columns) < 2 or not columns[0].strip() or not columns[1].strip():
-            raise PrealignError(f"{path}:{number}: a sentence test needs two columns, {source} and {target}.")
-        pairs.append((columns[0], columns[1]))
-    return pairs

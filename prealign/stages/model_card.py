@@ -12,6 +12,7 @@ from prealign import __version__
 if TYPE_CHECKING:
     from prealign.config.dictionary import DictionaryPair
     from prealign.config.settings import Recipe
+    from prealign.config.translations import TranslationPair
     from prealign.stages.materials import Materials
 
 
@@ -20,14 +21,15 @@ def model_card(materials: Materials, facts: Mapping[str, Any], seen: Mapping[str
 
     Args:
         facts: what the training stage tells of itself, one line each.
-        seen: "steps", "LM tokens", "alignment words", and "switched share" (None where nothing was switched), counted
-            from the metrics up to this checkpoint.
+        seen: "steps", "LM tokens", "alignment words", "sentence pairs", "sentence pairs contrasted", and "switched
+            share" (None where nothing was switched), counted from the metrics up to this checkpoint.
     """
     recipe = materials.recipe
     auto_class = {"causal_lm": "AutoModelForCausalLM", "masked_lm": "AutoModelForMaskedLM"}[recipe.model.kind]
     tags = ["prealign", "multilingual"]
     front = {"language": list(recipe.languages), "library_name": "transformers", "tags": tags}
     counted = {name: f"{seen[name]:,}" for name in ("steps", "LM tokens", "alignment words")}
+    counted |= {name: f"{seen[name]:,}" for name in ("sentence pairs", "sentence pairs contrasted") if seen.get(name)}
     if seen["switched share"] is not None:
         counted["share of eligible words switched, achieved"] = f"{seen['switched share']:.1%}"
     lines = [
@@ -60,17 +62,29 @@ def model_card(materials: Materials, facts: Mapping[str, Any], seen: Mapping[str
             lines.append(f"- {pair.source}-{pair.target}: {len(trained):,} entries used, {len(held_out):,} held out")
             lines += [f"  - {line}" for line in provenance(pair, trained.card)]
         lines.append("")
+    if seen.get("sentence pairs") or seen.get("sentence pairs contrasted"):
+        lines += ["## Sentence pairs", ""]
+        for named in recipe.translations.pairs:
+            lines += [f"- {named.source}-{named.target}", *(f"  - {line}" for line in provenance(named, {}))]
+        lines.append("")
     return "\n".join(lines)
 
 
-def provenance(pair: DictionaryPair, card: Mapping[str, Any]) -> list[str]:
-    """Where a dictionary comes from, as its card tells: corpora, licence, whom to name, the aligner."""
+def provenance(pair: DictionaryPair | TranslationPair, card: Mapping[str, Any]) -> list[str]:
+    """Where a dictionary comes from, as its card tells: corpora, licence, whom to name, the aligner. Of sentence pairs,
+    which have no card, what the recipe says."""
     corpora = card.get("corpora")
     if isinstance(corpora, Mapping):
         corpora = [f"{name} ({fingerprint})" for name, fingerprint in corpora.items()]
-    named = pair.path or ", ".join(text.path for text in pair.parallel) or f"{pair.source} text and its clone"
+    named = (
+        getattr(pair, "path", None)
+        or ", ".join(text.path for text in pair.parallel)
+        or f"{pair.source} text and its clone"
+    )
     licence = card.get("licence") or "; ".join(dict.fromkeys(text.licence for text in pair.parallel if text.licence))
-    attribution = card.get("attribution") or []
+    attribution = card.get("attribution") or list(
+        dict.fromkeys(text.attribution for text in pair.parallel if text.attribution)
+    )
     aligner = card.get("aligner")
     if isinstance(aligner, Mapping):
         aligner = aligner.get("name")

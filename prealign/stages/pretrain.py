@@ -1,12 +1,15 @@
 """`prealign pretrain`: each arm's start is trained on running text, its input code-switched or not, with batches of
-words beside it or not (config/arms.py)."""
+words or of sentence pairs beside it or not (config/arms.py)."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import nn
+from transformers import PreTrainedModel
 
 from prealign.config.arms import PLANS, Arm, Plan
 from prealign.config.init import ModelSettings
@@ -20,9 +23,18 @@ from prealign.stages.materials import Materials
 from prealign.stages.running_text import RunningText
 from prealign.stages.skips import refuse_skips_of_the_past
 from prealign.stages.training import MODEL, Training, about_vocabulary, carry_out, of_seed
+from prealign.stages.translation_tasks import TranslationTasks
 from prealign.train.loop import Task
 
 log = logging.getLogger(__name__)
+
+PAIRS = {
+    "as text": "each sentence read alone",
+    "tlm": "read as one",
+    "contrast": "read as one, and sentences contrasted with their translations",
+    "mixup": "read as one, and sentences contrasted with their translations, partly two pairs joined",
+}
+"""What a model card says of the arm's use of translation pairs."""
 
 
 def run_pretrain(materials: Materials, device: torch.device) -> None:
@@ -67,6 +79,7 @@ def _training(materials: Materials, arm: Arm) -> Training:
         "words aligned": ("before pretraining" if plan.start == "aligned" else "not")
         if plan.alignment == "none"
         else f"{plan.alignment} pretraining",
+        **({} if plan.translations == "none" else {"sentence pairs": PAIRS[plan.translations]}),
         **about_vocabulary(plan.start),
         "LM tokens of the start": f"{started['lm_tokens']:,}",
     }
@@ -86,6 +99,7 @@ def _training(materials: Materials, arm: Arm) -> Training:
         start_words=started.get("alignment_words", 0),
         card=card,
         alignment=tasks.alignment,
+        stateful=tasks.stateful,
     )
 
 
@@ -103,7 +117,7 @@ def reads_text(recipe: Recipe) -> bool:
 
 
 class PretrainTasks:
-    """Step number in, the step's rows of running text out, with a batch of words where the arm's plan brings one.
+    """Step number in, the step's rows of running text out, with words and sentence pairs where the arm's plan has them.
 
     Args:
         batches: batches of words that stage 1 had, for an arm that gets them here.
@@ -121,6 +135,14 @@ class PretrainTasks:
             if init.alignment_weight > 0:
                 order = WordOrder(materials.word_groups, init, init.max_steps, materials.recipe.training_seed)
             self.alignment = AlignmentBatches(materials, order)
+        self.translations: TranslationTasks | None = None
+        if plan.translations != "none":
+            self.translations = TranslationTasks(materials, self.lm, plan.translations)
+
+    def stateful(self, model: PreTrainedModel) -> Iterator[nn.Module]:
+        """Objectives that are made from the start."""
+        if self.translations is not None:
+            yield from self.translations.stateful(model)
 
     def __call__(self, step: int) -> list[Task]:
         tasks = self.lm.tasks(self.text.micro_batches(step), 1.0)
@@ -128,4 +150,6 @@ class PretrainTasks:
             number = batch_of_step(step, self.max_steps, self.batches, self.when)
             if number is not None:
                 tasks += self.alignment.tasks(number)
+        if self.translations is not None:
+            tasks += self.translations(step)
         return tasks

@@ -47,12 +47,14 @@ def run(recipe: Recipe, fresh: list[str], *, only: str | None = None, named: str
         build_dictionaries(recipe)
     if only in (None, "tokenizer", "prepare"):
         from prealign.stages import prepare
+        from prealign.stages.translation_store import make_translations
 
         if only in (None, "tokenizer"):
             prepare.make_tokenizer(recipe)
         if only in (None, "prepare"):
             prepare.make_store(recipe)
             prepare.make_pairs(recipe)
+            make_translations(recipe)
     if only in (None, "init", "pretrain", "eval"):
         if _all_reused(layout, only):
             if only in (None, "eval"):

@@ -31,9 +31,10 @@ RECORDED_VERSIONS = ("torch", "transformers", "tokenizers", "sentencepiece", "nu
 
 FOLLOWERS = {
     "dictionary": ("pairs", "init", "pretrain", "eval", "report"),
-    "tokenizer": ("store", "pairs", "init", "pretrain", "eval", "report"),
-    "store": ("init", "pretrain", "eval", "report"),
+    "tokenizer": ("store", "pairs", "translations", "init", "pretrain", "eval", "report"),
+    "store": ("translations", "init", "pretrain", "eval", "report"),
     "pairs": ("init", "pretrain", "eval", "report"),
+    "translations": ("pretrain", "eval", "report"),
     "init": ("pretrain", "eval", "report"),
     "pretrain": ("eval", "report"),
     "eval": ("report",),

@@ -7,12 +7,13 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from prealign import ranks
@@ -62,6 +63,8 @@ class Training:
     """Words that the start has been aligned on."""
     alignment: AlignmentBatches | None = None
     """The batches of words that are among the tasks, if there are any."""
+    stateful: Callable[[PreTrainedModel], Iterable[nn.Module]] | None = None
+    """Makes objectives that learn something themselves or keep a copy of the model, from the start."""
     guard: Mapping[str, float] = field(default_factory=dict)
     """Language -> share by which its bits per byte may rise over the start."""
     enough: Callable[[Mapping[str, Any]], bool] | None = None
@@ -123,6 +126,7 @@ def _carry_out(training: Training, materials: Materials, device: torch.device) -
     ranks.barrier()
     log.info("%s: %s steps, writing %s", stage.name, f"{training.max_steps:,}", folder)
     model = training.start()
+    stateful = [*(words.stateful if words else ()), *(training.stateful(model) if training.stateful else ())]
     parameters = number_of_parameters(model)["total"]
 
     def save_extra(place: Path, state: Mapping[str, Any]) -> None:
@@ -151,7 +155,7 @@ def _carry_out(training: Training, materials: Materials, device: torch.device) -
         stage=stage.name,
         facts={"identity": stage.fingerprint_of_work, "store": materials.store.fingerprint},
         seed=recipe.training_seed,
-        stateful=words.stateful if words else (),
+        stateful=stateful,
         enough=enough,
         measure=measure,
         save_extra=save_extra,
@@ -171,6 +175,7 @@ def _carry_out(training: Training, materials: Materials, device: torch.device) -
             "lm_tokens_of_start": training.start_tokens,
             "alignment_words": seen(end, training)["alignment words"],
             "alignment_words_of_start": training.start_words,
+            "pair_tokens": {name: int(outcome.sums.get(f"n_{name}_tokens", 0)) for name in ("pair", "contrast")},
             "flops": outcome.sums.get("flops", 0.0),
             "parameters": parameters,
         }
@@ -180,11 +185,13 @@ def _carry_out(training: Training, materials: Materials, device: torch.device) -
 
 def seen(state: Mapping[str, Any], training: Training) -> dict[str, Any]:
     """What a checkpoint has seen, told from its state: the step, LM tokens and alignment words (those of the start
-    included), and the share of eligible words that was switched."""
+    included), sentence pairs, and the share of eligible words that was switched."""
     sums = state["sums"]
     return {
         "steps": state["step"],
         "LM tokens": state["lm_tokens"],
         "alignment words": training.start_words + int(sums.get("n_words", 0)),
+        "sentence pairs": int(sums.get("n_pairs_read", 0)),
+        "sentence pairs contrasted": int(sums.get("n_contrast_pairs", 0)),
         "switched share": sums["n_switched"] / sums["n_eligible"] if sums.get("n_eligible") else None,
     }
