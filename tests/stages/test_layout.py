@@ -19,6 +19,7 @@ ON_ALIGNED = {"aligned", "prealign", "init_only", "both_sides"}
 """The aligned start and the arms that go on from it."""
 ALIGNED_LATER = {"during", "after"}
 SWITCHING = {"prealign", "switching_only", "both_sides"}
+WITH_PAIRS = {"pairs_as_text", "tlm", "xlco", "infoxlm"}
 
 
 def fingerprints(**changes) -> dict[str, str]:
@@ -51,6 +52,12 @@ def fingerprints(**changes) -> dict[str, str]:
         ({"pretrain": {"skip_steps": [[3, 4]]}}, ARMS),
         ({"pretrain": {"document_masking": True}}, STARTS | ARMS),
         ({"store": {"workers": 3}}, set()),
+        ({"translations": {"tlm_weight": 0.5}}, WITH_PAIRS),
+        ({"translations": {"contrast": {"temperature": 0.5}}}, {"xlco", "infoxlm"}),
+        ({"translations": {"contrast": {"mixup": 0.9}}}, {"infoxlm"}),
+        ({"translations": {"max_sentence_pairs": 9}}, WITH_PAIRS),
+        ({"translations": {"pairs": [{"source": "en", "target": "en-x-clone"}]}}, WITH_PAIRS),
+        ({"eval": {"sentences": [{"name": "own", "source": "en", "target": "en-x-clone"}]}}, WITH_PAIRS),
         ({"store": {"validation_share": 0.1}}, {"store"} | STARTS | ARMS),
         ({"init": {"max_steps": 7}}, STARTS | ARMS),
         (

@@ -86,10 +86,37 @@ def test_tlm_reads_a_pair_as_one_sequence_either_side_first() -> None:
     assert orders == {True, False}
 
 
-def test_causal_models_predict_every_token_of_a_pair() -> None:
+def test_causal_models_predict_every_token_of_a_pair_but_its_first() -> None:
     (batch, _) = translations().tlm(0)
-    assert sequences(batch, of="labels") == sequences(batch)
+    labels = sequences(batch, of="labels")
+    assert [ids[1:] for ids in labels] == [ids[1:] for ids in sequences(batch)]
+    assert {ids[0] for ids in labels} == {-100}, "the end of another pair stands before it"
     assert (batch["labels"][batch["input_ids"] == PAD] == -100).all()
+
+
+def test_the_control_reads_the_same_sentences_one_by_one() -> None:
+    data = translations()
+    for together, apart in zip(data.tlm(3), data.tlm(3, apart=True), strict=True):
+        assert apart["examples"] == together["examples"]
+        assert apart["n_pairs_read"] == together["n_pairs_read"] == 4
+        halves, wholes = sequences(apart), sequences(together)
+        joined = [[*one, *other[1:]] for one, other in zip(halves[::2], halves[1::2], strict=True)]
+        assert joined == wholes
+        assert apart["n_pair_tokens"] == together["n_pair_tokens"] + 4 == sum(map(len, halves))
+
+
+def test_keys_of_the_batch_are_in_one_batch() -> None:
+    data = translations(contrast={"keys": "in_batch", "similarity": "cosine"}, per_device=2)
+    (batch,) = data.contrast(0, mixup=False)
+    assert batch["n_contrast_pairs"] == 8
+    assert batch["n_contrast_tokens"] == sum(len(ids) for side in ("", "key_") for ids in sequences(batch, side))
+    assert len(data.tlm(0)) == 4
+
+
+def test_ranks_must_have_equally_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks, "world_size", lambda: 3)
+    with pytest.raises(PrealignError, match=r"translations\.tlm_pairs_per_step is 8 for 3 ranks; take a multiple"):
+        translations()
 
 
 def test_masked_models_predict_what_is_hidden() -> None:

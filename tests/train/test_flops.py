@@ -38,6 +38,20 @@ def test_work_of_a_step_is_6n_plus_attention() -> None:
     assert done == 20 * (600 + 84 * 5) + 12 * (600 + 84 * 4) + 60 * 16
 
 
+class _Contrast(WordAlignment):
+    """Stands for an objective that reads keys without gradient."""
+
+    without_gradient = ("key_input_ids",)
+
+
+def test_keys_that_are_only_read_cost_a_third() -> None:
+    cost = Cost(body=100, head=10, attention=7)
+    batch = {"input_ids": torch.zeros(2, 5, dtype=torch.long), "key_input_ids": torch.zeros(3, 4, dtype=torch.long)}
+    queries, keys = 10 * (600 + 84 * 5), 12 * (600 + 84 * 4)
+    assert cost.of_step([(batch, WordAlignment(), 1.0)], {}, world=1) == queries + keys
+    assert cost.of_step([(batch, _Contrast(), 1.0)], {}, world=1) == queries + keys / 3
+
+
 @pytest.mark.parametrize(
     ("name", "teraflops"),
     [
