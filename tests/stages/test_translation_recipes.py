@@ -8,7 +8,6 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from prealign.config.settings import TokenizerSettings
 from prealign.tokenizer.load import load_tokenizer
@@ -84,6 +83,8 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A causal model of two blocks with a tokenizer of its own, as a hub would hold it."""
+    from transformers import LlamaConfig, LlamaForCausalLM  # takes seconds, which planning does not need
+
     folder = tmp_path_factory.mktemp("checkpoint")
     texts = [sentence(n) for n in range(900)]
     train_tokenizer(texts + [to_other(text, "de") for text in texts], TokenizerSettings(vocab_size=400), folder)
