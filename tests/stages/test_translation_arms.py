@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -17,8 +18,11 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from prealign.config.recipe import read_recipe
 from prealign.corpora.clone import clone
 from prealign.corpora.pair_store import PairStore
+from prealign.stages.layout import Layout
+from prealign.stages.translation_store import tested_sentences
 from prealign.tokenizer.load import load_tokenizer
 from prealign.train.metrics import read_rows
 
@@ -40,6 +44,8 @@ def recipe(toy: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
         del content["dictionary"]
         content["arms"] = list(ARMS)
         content["model"]["kind"] = "masked_lm"
+        # Ranks draw dropout of their own, so that with it two of them would not be as one.
+        content["model"]["overrides"] |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
         content["init"]["max_steps"] = 0
         content["eval"] = {
             "batch_size": 16,
@@ -88,17 +94,17 @@ def test_each_arm_adds_its_losses(whole: Path) -> None:
     assert {arm for arm, row in first.items() if row.get("n_contrast_pairs") == 8} == {"xlco", "infoxlm"}
 
 
-def test_nothing_that_is_tested_is_trained_on(whole: Path) -> None:
-    left_out = json.loads((whole / "translations" / "manifest.json").read_text())["summary"]["left_out"]
-    assert set(left_out) == {"en--en-x-clone"}
-    (stream,) = PairStore(whole / "translations").streams.values()
+def test_clones_to_train_on_are_clones_and_in_no_test(whole: Path) -> None:
+    recipe = read_recipe(whole)
     tokenizer = load_tokenizer(whole / "tokenizer")
+    tested = tested_sentences(recipe, Layout(recipe), tokenizer)
+    assert {code: len(sentences) for code, sentences in tested.items()} == {"en": 20, "en-x-clone": 20}
+    (stream,) = PairStore(whole / "translations").streams.values()
     assert len(stream) == 300
     for number in range(300):
-        source, target = (
-            tokenizer.decode(side, clean_up_tokenization_spaces=False) for side in stream.sentences(number)
-        )
+        source, target = map(tokenizer.decode, stream.sentences(number))
         assert target == clone(source)
+        assert source not in tested["en"]
 
 
 def test_the_table_tells_what_the_arms_read(whole: Path) -> None:
@@ -111,7 +117,7 @@ def test_the_table_tells_what_the_arms_read(whole: Path) -> None:
     assert tokens["pairs_as_text"]["pairs"] == tokens["tlm"]["pairs"] + 12 * 4
     assert tokens["tlm"] == tokens["xlco"] == tokens["infoxlm"]
     flops = {arm: models[0]["flops"]["pretrain"] for arm, models in results["arms"].items()}
-    assert flops["joint"] < flops["tlm"] < flops["xlco"] < flops["infoxlm"], "joined pairs are longer"
+    assert flops["joint"] < flops["tlm"] < flops["xlco"]
     page = (whole / "report.md").read_text(encoding="utf-8")
     assert "sentence pairs come on top of the running text" in page
     card = (whole / "pretrain" / "infoxlm" / "model" / "README.md").read_text(encoding="utf-8")
@@ -127,8 +133,10 @@ def test_killed_in_pretraining_it_ends_the_same_bit_for_bit(
     process = start("run", str(path), *ONE, "--engine.save-steps", "1")
     while not (working / "checkpoints" / "step-00000002" / "COMPLETE").exists():
         assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
+    assert not (path.with_suffix("") / "pretrain" / "infoxlm").exists(), "it ended before the signal came"
     done = command("run", str(path), *ONE, "--engine.save-steps", "1")
     assert done.returncode == 0, done.stderr
     assert "resuming at step" in done.stderr
