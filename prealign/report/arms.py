@@ -29,7 +29,7 @@ ARM_COLOURS = {
     "full_alignment": 7,
 }
 OTHER_COLOURS = (8, 9, 10, 11)
-"""For names that are not in the table of arms, in turn."""
+"""For names that are not in the table of arms, in turn: models from elsewhere, such as a/model and b/model."""
 ARM_DASHES = ("7 4", "", "2 4", "9 3 2 3", "4 2", "1 3", "12 3", "5 2 1 2", "3 3", "10 4", "6 2", "2 2")
 """Dash of each colour, for readers who do not tell the colours apart."""
 RUN_DASHES = ("", "7 4", "2 4", "9 3 2 3", "4 2", "12 3", "5 2 1 2")
@@ -55,11 +55,11 @@ tritanopia as well (simulated after Machado et al. 2009: the nearest two are 13 
 def looks(arms: Sequence[str]) -> dict[str, Look]:
     """Colour and dash of every arm of a page."""
     runs = list(dict.fromkeys(run_of(arm) for arm in arms))
-    others = list(dict.fromkeys(plan_of(arm) for arm in arms if plan_of(arm) not in ARM_COLOURS))
+    others = [arm for arm in dict.fromkeys(arms) if plan_of(arm) not in ARM_COLOURS]
     found = {}
     for arm in arms:
         plan = plan_of(arm)
-        colour = ARM_COLOURS[plan] if plan in ARM_COLOURS else OTHER_COLOURS[others.index(plan) % len(OTHER_COLOURS)]
+        colour = ARM_COLOURS[plan] if plan in ARM_COLOURS else OTHER_COLOURS[others.index(arm) % len(OTHER_COLOURS)]
         dash = RUN_DASHES[runs.index(run_of(arm)) % len(RUN_DASHES)] if len(runs) > 1 else ARM_DASHES[colour]
         found[arm] = Look(colour, dash)
     return found
