@@ -34,8 +34,9 @@ usage: prealign COMMAND RECIPE [--SECTION.SETTING VALUE ...]
   doctor      versions, aligners, devices; what is missing and the line that installs it
 
 After a recipe, --help shows every setting with its meaning and this recipe's value, --dry-run what would happen,
---fresh STAGE makes a stage again, --offline asks no Hugging Face hub. `prealign run recipes/quickstart.yaml` needs
-nothing but Python's own documentation.
+--fresh STAGE makes a stage again, --offline asks no Hugging Face hub, --verbose says more. Without a recipe,
+`prealign COMMAND --help` shows the flags of the commands that work from flags alone.
+`prealign run recipes/quickstart.yaml` needs nothing but Python's own documentation.
 """
 
 RECIPE_COMMANDS = ("run", "build-dict", "tokenizer", "prepare", "init", "pretrain", "eval", "report", "preview")
@@ -77,7 +78,7 @@ def run(arguments: list[str]) -> int:
             from prealign.stages.preview_flags import preview_from_flags
 
             return preview_from_flags(rest)
-        if command == "report" and (not rest or rest[0].startswith("-") or Path(rest[0]).is_dir()):
+        if command == "report" and not (rest and _names_a_file(rest[0])):
             from prealign.stages.report import report_from_folders
 
             return report_from_folders(rest)
@@ -87,10 +88,13 @@ def run(arguments: list[str]) -> int:
             return dictionary_tool(rest or ["--help"])
         if command in RECIPE_COMMANDS:
             return _with_recipe(command, rest)
-        raise PrealignError(f"There is no command {command!r}{_nearest(command)}. `prealign --help` lists them.")
+        raise PrealignError(f"There is no command {command!r}{_nearest(command)} `prealign --help` lists them.")
     except PrealignError as error:
         print(f"prealign: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of our output has seen enough: `prealign doctor | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it ends
+        return 0
     except OSError as error:
         log.debug("where it happened", exc_info=True)
         print(f"prealign: {_told(error)}", file=sys.stderr)
@@ -101,11 +105,38 @@ def run(arguments: list[str]) -> int:
 
 
 def _is_model(first: str) -> bool:
-    """Whether `eval` is given models rather than a recipe: flags first, a model's folder, or a name on the hub."""
+    """Whether `eval` is given models rather than a recipe: flags first, a model's folder, or a name on the hub.
+
+    Raises:
+        PrealignError: there is no such recipe, run folder or model.
+    """
     place = Path(first)
-    if place.exists():
-        return (place / "config.json").is_file()
-    return first.startswith("-") or (first.count("/") == 1 and place.suffix not in (".yaml", ".yml"))
+    if first.startswith("-"):
+        return True
+    if place.is_dir():
+        model, recipe = place / "config.json", place / "recipe.yaml"
+        if not (model.is_file() or recipe.is_file()):
+            inner = f" Its model is {place / 'model'}." if (place / "model" / model.name).is_file() else ""
+            raise PrealignError(
+                f"{place} is neither a model's folder (it has no {model.name}) nor a run folder (it has no "
+                f"{recipe.name}).{inner}"
+            )
+        return model.is_file()
+    if _names_a_file(first):
+        return False
+    from prealign.config.fields import HUB_NAME
+
+    if not HUB_NAME.fullmatch(first):
+        raise PrealignError(
+            f"There is no recipe, run folder or model {first}. Names of models on the hub are ORGANISATION/NAME."
+        )
+    return True
+
+
+def _names_a_file(first: str) -> bool:
+    """Whether an argument is a recipe rather than a folder, be it there or not."""
+    place = Path(first)
+    return place.is_file() or (place.suffix in (".yaml", ".yml") and not place.is_dir())
 
 
 def _told(error: OSError) -> str:
@@ -118,7 +149,7 @@ def _nearest(command: str) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(command, (*RECIPE_COMMANDS, "dictionary", "doctor"), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {near[0]}?" if near else "."
 
 
 def _with_recipe(command: str, rest: list[str]) -> int:

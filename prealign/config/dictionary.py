@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from prealign.config.fields import Count, InputPath, Positive, Settings, Share, check_code
+from prealign.config.fields import Count, InputPath, Positive, Settings, Share, check_code, refuse
 
 SegmenterName = Literal["auto", "icu", "rjieba", "spaces"]
 AlignerName = Literal[
@@ -153,57 +154,60 @@ class DictionarySettings(Settings):
 
     @model_validator(mode="after")
     def _fits_the_aligner(self) -> Self:
+        refuse(self._mistakes())
+        return self
+
+    def _mistakes(self) -> Iterator[str]:
         name = self.aligner
         if self.train_sentence_pairs is not None and (self.max_sentence_pairs is not None or self.save_links):
-            raise ValueError(
+            yield (
                 "`train_sentence_pairs` links the whole corpus a chunk at a time; it goes neither with "
                 "`max_sentence_pairs`, which leaves pairs out, nor with `save_links`, which keeps them together"
             )
         if self.train_sentence_pairs is not None and name in LEARNS_NOTHING:
-            raise ValueError(
+            yield (
                 f"the aligner {name} learns nothing from the text, so there is nothing to train: leave out "
                 "`train_sentence_pairs`; it links a corpus a chunk at a time anyway"
             )
-        if self.train_sentence_pairs is not None and name not in KEEPS_A_MODEL:
-            raise ValueError(
+        elif self.train_sentence_pairs is not None and name not in KEEPS_A_MODEL:
+            yield (
                 f"the aligner {name} learns from all the text that it links and keeps no model, so it links a corpus "
                 f"as a whole or not at all: leave out `train_sentence_pairs`, or choose {', '.join(KEEPS_A_MODEL)}"
             )
         if self.aligner_device == "cuda" and name != "statistical":
-            raise ValueError(
+            yield (
                 f"`aligner_device` is for the aligner statistical, but `aligner` is {name}; leave it at cpu (neural "
                 "takes a GPU where there is one)"
             )
         if name in ("neural", "simalign"):
             if self.encoder is None:
-                raise ValueError(f"the aligner {name} needs `encoder`, the folder of a multilingual encoder")
+                yield f"the aligner {name} needs `encoder`, the folder of a multilingual encoder"
             if name == "simalign" and self.encoder_method == "softmax":
-                raise ValueError("simalign has argmax and itermax; for softmax choose the aligner neural")
+                yield "simalign has argmax and itermax; for softmax choose the aligner neural"
         if self.links_come_joined and self.symmetrisation != "intersect":
-            raise ValueError(
+            yield (
                 f"`symmetrisation` {self.symmetrisation} joins two directions, but {name} gives links that are joined "
                 "already; leave it at intersect"
             )
         if self.multi_word and self.symmetrisation == "intersect" and not self.links_come_joined:
-            raise ValueError(
+            yield (
                 "`multi_word` needs links of several words to one, and `symmetrisation` intersect has none; set it to "
                 "grow-diag"
             )
         for pair in self.pairs:
             if pair.model is not None and (ignored := [name for name in NOT_WITH_MODEL if getattr(self, name)]):
-                raise ValueError(
+                yield (
                     f"dictionary pair {pair.source}-{pair.target} names a `model`, an aligner that is trained already, "
                     f"so nothing is trained or saved; leave out {' and '.join(ignored)}, or `model`"
                 )
             without = [text.path for text in pair.parallel if text.links is None]
             if name == "links" and pair.path is None and (without or not pair.parallel):
-                raise ValueError(
+                yield (
                     f"dictionary pair {pair.source}-{pair.target}: the aligner links needs parallel text with `links` "
                     f"beside every path{': ' + ', '.join(without) if without else ''}"
                 )
             if name != "links" and len(without) < len(pair.parallel):
-                raise ValueError(
+                yield (
                     f"dictionary pair {pair.source}-{pair.target} names `links`, but the aligner {name} makes its own; "
                     "set `aligner: links`, or leave them out"
                 )
-        return self

@@ -59,7 +59,8 @@ class EvalSettings(Settings):
     """Zero-shot transfer: classifiers fine-tuned in one language and tested in the others."""
     lm_eval: LmEvalSettings = LmEvalSettings()
     batch_size: Count = 16
-    """Rows of `pretrain.block_size` tokens per forward pass; every task takes as many of its own rows as fill them.
+    """Rows of `pretrain.block_size` tokens per forward pass: documents, sentences and questions go together until they
+    fill them. Words alone are read in so many rows of 64 tokens; lm-evaluation-harness takes so many of its requests.
     Larger ones were slower on two CPU cores, a GPU likes 64 and more."""
 
     @field_validator("gold_dictionaries", "sentences")
@@ -83,7 +84,7 @@ class EvalSettings(Settings):
     @field_validator("transfer")
     @classmethod
     def _transfer_named_apart(cls, sets: list[TransferSet]) -> list[TransferSet]:
-        names = [item.name for item in sets]
+        names = [item.name.replace(" ", "-") for item in sets]  # as the files of their results are named
         if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two transfer sets are named {repeated[0]}; name them apart")
+            raise ValueError(f"two transfer sets are named {repeated[0]}, blanks written as dashes; name them apart")
         return sets

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 PYTHON_DOCS = "python-docs"
 """A `text` source that is no file: the English documentation of the running Python interpreter."""
@@ -20,11 +22,12 @@ Count = Annotated[int, Field(ge=1)]
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """Organisation and name of a model."""
 LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+NO_CODE = "{!r} is not a BCP 47 code such as en, zh or pt-BR"
 
 
 def _check_input(path: str, info: ValidationInfo) -> str:
     """An input must exist when the recipe is read by a command (the reader passes `data` as context)."""
-    if info.context is None or path in (PYTHON_DOCS, PYTHON_TOPICS):
+    if info.context is None:
         return path
     place = resolve(path, info.context["data"])
     if not place.exists():
@@ -45,7 +48,17 @@ def _check_model(path: str, info: ValidationInfo) -> str:
     return path if HUB_NAME.fullmatch(path) else _check_input(path, info)
 
 
+def _check_text(path: str, info: ValidationInfo) -> str:
+    return path if path == PYTHON_DOCS else _check_input(path, info)
+
+
+def _check_labelled(path: str, info: ValidationInfo) -> str:
+    return path if path == PYTHON_TOPICS else _check_input(path, info)
+
+
 InputPath = Annotated[str, AfterValidator(_check_input)]
+TextSource = Annotated[str, AfterValidator(_check_text)]
+LabelledSource = Annotated[str, AfterValidator(_check_labelled)]
 ModelPath = Annotated[str, AfterValidator(_check_model)]
 """A folder, or where there is none of that name, a name on the hub."""
 
@@ -53,8 +66,20 @@ ModelPath = Annotated[str, AfterValidator(_check_model)]
 def check_code(code: str) -> str:
     """The language code, if it is one."""
     if not LANGUAGE_CODE.fullmatch(code):
-        raise ValueError(f"{code!r} is not a BCP 47 code such as en, zh or pt-BR")
+        raise ValueError(NO_CODE.format(code))
     return code
+
+
+def refuse(mistakes: Iterable[str]) -> None:
+    """For validators: tell all mistakes, each as an error of its own.
+
+    Raises:
+        ValidationError: there are any; pydantic adds them to those of other sections.
+    """
+    found = [PydanticCustomError("value_error", "{told}", {"told": sentence}) for sentence in mistakes]
+    if found:
+        details = [InitErrorDetails(type=error, input=None) for error in found]
+        raise ValidationError.from_exception_data("settings", details, hide_input=True)
 
 
 class Settings(BaseModel):

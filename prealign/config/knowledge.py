@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from prealign.config.fields import Count, InputPath, Settings
+from prealign.config.fields import Count, InputPath, Settings, refuse
 
 
 class KnowledgeSettings(Settings):
@@ -32,11 +33,14 @@ class KnowledgeSettings(Settings):
 
     @model_validator(mode="after")
     def _balanced(self) -> Self:
+        refuse(self._mistakes())
+        return self
+
+    def _mistakes(self) -> Iterator[str]:
         if self.language is not None and self.entities % self.candidates:
-            raise ValueError(
+            yield (
                 f"entities ({self.entities}) must be a multiple of candidates ({self.candidates}), so that every "
                 "object is right for the same number of names"
             )
         if repeated := {name for name in self.relations if self.relations.count(name) > 1}:
-            raise ValueError(f"relations names {', '.join(sorted(repeated))} twice")
-        return self
+            yield f"relations names {', '.join(sorted(repeated))} twice"

@@ -152,6 +152,8 @@ def _problems(error: ValidationError, lines: dict[Place, int]) -> list[tuple[int
         while place and place not in lines and item["type"] not in ("missing", "extra_forbidden"):
             place = place[:-1]
         line, sentence = _problem(item, lines)
+        if item["type"] == "value_error":  # sentences of ours, of which a section may have several
+            place = (*place, f"mistake {len(told)}")
         if place in told and told[place][1] != sentence and place:
             sentence = f"{told[place][1].split(', got ')[0]}, or{sentence.split(':', 1)[1]}"
         told[place if place else (len(told),)] = (line, sentence)

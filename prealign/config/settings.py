@@ -1,4 +1,4 @@
-"""A recipe: every setting with its type, meaning, range and default, and how they must fit together. No torch here.
+"""A recipe: every setting with its type, meaning, range and default. No torch here.
 
 The text under a field feeds `--help`, the reference page and the commented recipe. A setting exists because a recipe
 uses it. Names follow `transformers.TrainingArguments` where it has one. Paths of corpora are relative to the
@@ -16,17 +16,18 @@ from prealign.config.arms import FOUR_ARMS, PLANS, Arm
 from prealign.config.dictionary import DictionarySettings
 from prealign.config.engine import EngineSettings
 from prealign.config.evaluation import EvalSettings
-from prealign.config.fields import HUB_NAME, Count, InputPath, ModelPath, Positive, Settings, Share, check_code, resolve
+from prealign.config.fields import HUB_NAME, Count, ModelPath, Positive, Settings, Share, TextSource, refuse, resolve
 from prealign.config.init import InitSettings, ModelSettings
 from prealign.config.knowledge import KnowledgeSettings
 from prealign.config.pretrain import PretrainSettings
+from prealign.config.together import mistakes, mistakes_of_languages
 from prealign.config.translations import TranslationSettings
 
 
 class Language(Settings):
     """One language and its running text."""
 
-    text: list[InputPath] = []
+    text: list[TextSource] = []
     """Running text: files .txt and .jsonl (also with .gz .xz .bz2 .zst after it), .parquet, and folders that the
     `datasets` library saved (docs/data.md); `python-docs` is the documentation of the running Python."""
     documents: Literal["line", "blank_line"] = "line"
@@ -128,135 +129,23 @@ class Recipe(Settings):
     def _all_arms(cls, value: Any) -> Any:
         return list(FOUR_ARMS) if value in ("all", ["all"]) else value
 
-    @field_validator("seeds")
+    @field_validator("arms", "seeds")
     @classmethod
-    def _named_once(cls, value: list[int]) -> list[int]:
-        if repeated := [str(seed) for place, seed in enumerate(value) if seed in value[:place]]:
+    def _named_once(cls, value: list[Any]) -> list[Any]:
+        if repeated := [str(item) for place, item in enumerate(value) if item in value[:place]]:
             raise ValueError(f"{', '.join(dict.fromkeys(repeated))} is named twice; each seed trains every arm once")
         return value
 
     @field_validator("languages")
     @classmethod
     def _codes(cls, value: dict[str, Language]) -> dict[str, Language]:
-        for code, language in value.items():
-            check_code(code)
-            if language.clone_of is None and not language.text and any(other.text for other in value.values()):
-                raise ValueError(f"language {code} has no `text` and is no clone of another; name its files")
-            if language.clone_of is not None and (language.clone_of not in value or language.text):
-                raise ValueError(
-                    f"language {code}: `clone_of` must name another language of the recipe, and then `text` stays empty"
-                )
+        refuse(mistakes_of_languages(value))
         return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        for pair in self.dictionary.pairs:
-            for code in (pair.source, pair.target):
-                if code not in self.languages:
-                    raise ValueError(f"dictionary pair {pair.source}-{pair.target}: {code} is not among the languages")
-            is_clone = self.languages[pair.target].clone_of == pair.source
-            if not (pair.parallel or pair.path or is_clone):
-                raise ValueError(f"dictionary pair {pair.source}-{pair.target} needs `parallel` text or a `path`")
-        if len({(pair.source, pair.target) for pair in self.dictionary.pairs}) < len(self.dictionary.pairs):
-            raise ValueError("a dictionary pair is named twice")
-        if unknown := set(self.tokenizer.extend_for) - set(self.languages):
-            raise ValueError(f"tokenizer.extend_for: {', '.join(sorted(unknown))} is not among the languages")
-        targets = {pair.target for pair in self.dictionary.pairs}
-        if unknown := set(self.pretrain.switching.language_ratios) - targets:
-            raise ValueError(
-                f"pretrain.switching.language_ratios: {', '.join(sorted(unknown))} is the target of no dictionary pair"
-            )
-        rows, per_device = self.pretrain.global_batch_rows, self.pretrain.per_device_train_batch_size
-        if rows % min(rows, per_device):
-            raise ValueError(
-                f"pretrain.global_batch_rows ({rows}) must be a multiple of per_device_train_batch_size ({per_device})"
-            )
-        for name, stage in (("init", self.init), ("pretrain", self.pretrain)):
-            warmup = stage.optimizer.warmup_steps
-            if 1 <= warmup >= stage.max_steps > 0:
-                raise ValueError(
-                    f"{name}.optimizer.warmup_steps ({warmup:g}) leaves nothing of {name}.max_steps "
-                    f"({stage.max_steps:,}); take fewer, or a share below 1"
-                )
-        given = [f"languages.{code}.share" for code, language in self.languages.items() if language.share != 1.0]
-        if self.pretrain.sampling_alpha is not None and given:
-            raise ValueError(
-                f"pretrain.sampling_alpha computes the languages' shares from their sizes; remove it, or {given[0]}"
-            )
-        self._check_arms()
-        self._check_alignment()
-        self._check_kind()
-        self._check_knowledge()
-        self._check_sentences()
-        clones = {code: language.clone_of for code, language in self.languages.items()}
-        if mistakes := list(self.translations.mistakes(self.arms, clones)):
-            raise ValueError(". Also: ".join(mistakes))
+        refuse(mistakes(self))
         return self
-
-    def _check_arms(self) -> None:
-        """What single arms ask of the other sections."""
-        if "full_alignment" not in self.arms:
-            return
-        if not any(language.clone_of for language in self.languages.values()):
-            raise ValueError(
-                "arm full_alignment makes one id of a piece and its clone, so it needs a language with `clone_of`; "
-                "real languages have no such pieces"
-            )
-        if self.init.lm_on == "words" and self.init.lm_weight:
-            raise ValueError(
-                "arm full_alignment reads running text in stage 1, where a word and its clone would be one, but "
-                "init.lm_on is words"
-            )
-
-    def _check_alignment(self) -> None:
-        """What stage 1 asks of the other sections."""
-        init = self.init
-        init.check_loss()
-        if unknown := set(init.guard) - set(self.languages):
-            raise ValueError(f"init.guard: {', '.join(sorted(unknown))} is not among the languages")
-        if init.stop_at is not None and not (self.eval.word_retrieval and self.dictionary.held_out_share):
-            raise ValueError(
-                "init.stop_at is a P@1 of held-out words, so it needs eval.word_retrieval and a "
-                "dictionary.held_out_share above 0"
-            )
-        timed = [arm for arm in self.arms if PLANS[arm].alignment != "none"]
-        if timed and init.max_steps > self.pretrain.max_steps:
-            raise ValueError(
-                f"arm {timed[0]} brings the {init.max_steps:,} batches of words of init.max_steps in pretraining, one "
-                f"a step, but pretrain.max_steps is {self.pretrain.max_steps:,}"
-            )
-        if self.reads_sentences and not (
-            self.dictionary.keep_links and any(pair.path is None for pair in self.dictionary.pairs)
-        ):
-            setting = "init.context_sentences_per_step" if init.reads_sentences else "eval.context_sentences"
-            raise ValueError(
-                f"{setting} reads linked sentence pairs, so it needs a dictionary.keep_links above 0 and a dictionary "
-                "pair that is made from text (one with a `path` has no sentences)"
-            )
-        if init.lm_on == "words" and init.lm_weight and not self.dictionary.pairs:
-            raise ValueError("init.lm_on is words, but the recipe names no dictionary pairs")
-
-    def _check_kind(self) -> None:
-        """What a masked language model cannot do."""
-        if self.model.kind == "causal_lm" and self.pretrain.whole_word_masking:
-            raise ValueError("pretrain.whole_word_masking is about hidden tokens, so it needs model.kind: masked_lm")
-        if self.model.kind == "masked_lm" and self.init.lm_on == "words" and self.init.lm_weight:
-            raise ValueError("init.lm_on is words, but a word alone gives a masked LM nothing to guess from")
-        if self.model.kind == "masked_lm" and self.knowledge.language is not None:
-            raise ValueError(
-                "knowledge asks how a model goes on with a sentence, which a masked LM does not do; leave "
-                "knowledge.language out, or train a causal LM"
-            )
-        if self.model.kind == "masked_lm" and self.eval.lm_eval.tasks:
-            raise ValueError("eval.lm_eval asks causal models only; leave its tasks out, or train a causal LM")
-
-    def _check_knowledge(self) -> None:
-        """The language that facts are written in."""
-        code = self.knowledge.language
-        if code is not None and (code not in self.languages or self.languages[code].clone_of is not None):
-            raise ValueError(f"knowledge.language: {code} must be one of the languages, and none that is cloned")
-        if unknown := set(self.knowledge.wordings) - set(self.languages):
-            raise ValueError(f"knowledge.wordings: {', '.join(sorted(unknown))} is not among the languages")
 
     @property
     def training_seeds(self) -> list[int]:
@@ -272,16 +161,6 @@ class Recipe(Settings):
     def with_seed(self, seed: int) -> Recipe:
         """The part of the experiment that is trained with one of its seeds; its folders stay the same."""
         return self if self.training_seeds == [seed] else self.model_copy(update={"seeds": [seed]})
-
-    def _check_sentences(self) -> None:
-        """Sets of translated sentences without a file."""
-        for item in self.eval.sentences:
-            clone = self.languages.get(item.target)
-            if item.path is None and (clone is None or clone.clone_of != item.source):
-                raise ValueError(
-                    f"eval.sentences, {item.name}: {item.target} is no clone of {item.source}, so its sentences cannot "
-                    "be made; give the `path` of a file"
-                )
 
     @property
     def reads_sentences(self) -> bool:

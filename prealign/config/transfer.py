@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from prealign.config.fields import Count, InputPath, Positive, Settings, check_code
+from prealign.config.fields import Count, LabelledSource, Positive, Settings, check_code
 
 NAME = re.compile(r"\w[\w .-]*")
 """Names stand in tables and in file names."""
@@ -19,10 +19,10 @@ class TransferSet(Settings):
 
     name: str
     """Short name for tables and files: letters, digits, blanks, dots and dashes."""
-    train: dict[str, list[InputPath]]
+    train: dict[str, list[LabelledSource]]
     """Files to fine-tune on, by language, usually English alone: .tsv or .jsonl, compressed or not, one example a line
     (docs/evaluation.md); `python-docs-topics` is paragraphs of the running Python's documentation by topic."""
-    test: dict[str, list[InputPath]]
+    test: dict[str, list[LabelledSource]]
     """Files to test on, by language. A language of the recipe that is a clone of one of these and has no files here is
     tested on the clone of its texts."""
     columns: list[Literal["text", "label", "row", "other"]] = ["text", "text", "label"]

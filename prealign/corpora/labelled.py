@@ -63,7 +63,9 @@ def read_examples(path: Path, columns: Sequence[str], drops: Drops) -> list[Exam
             problems.append(f"line {number}: {found}")
             continue
         example = found if found.row else found._replace(row=str(number))
-        if example.row in rows:
+        if number == 1 and example.label in LABEL_FIELDS:
+            problems.append(f"line 1: a header ({' | '.join([*example.texts, example.label])}); take it away")
+        elif example.row in rows:
             problems.append(f"line {number}: row {example.row} was there before")
         elif examples and len(example.texts) != len(examples[0].texts):
             problems.append(f"line {number}: {len(example.texts)} texts, where the first example has another number")
@@ -125,7 +127,7 @@ def _of_json(line: str) -> Example | str:
         return f"{names[texts.index('')]} is empty or no text"
     if not isinstance(label, str | int) or isinstance(label, bool) or not str(label).strip():
         return f"the label is {label!r}; it must be a name or a whole number"
-    row = next((str(fields[name]) for name in ROW_FIELDS if name in fields), "")
+    row = next((str(fields[name]) for name in ROW_FIELDS if fields.get(name) is not None), "")
     return Example(row, texts, str(label).strip())
 
 

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 REAL = 0.05
 """A difference is real where its adjusted p value is below this."""
+ROUNDING = 1e-12
+"""Relative difference of two values that were summed in another order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +75,13 @@ class Comparison:
         return self.difference if self.better == "higher" else -self.difference
 
     @property
+    def is_equal(self) -> bool:
+        """Whether arm and baseline have the same value in every seed."""
+        return self.difference == 0 and self.better_in == 0
+
+    @property
     def like_chance(self) -> bool | None:
-        """Whether the value is no different from guessing: its interval holds chance. None: nobody can tell."""
+        """Whether the value cannot be told from guessing: its interval holds chance. None: nobody can tell."""
         if self.chance is None or self.mean is None:
             return None
         if self.low is None or self.high is None:
@@ -86,5 +94,9 @@ class Comparison:
 
 
 def pair(row: Comparison, start: Comparison) -> list[float]:
-    """Differences of two arms, seed by seed, where both have a value."""
-    return [a - b for a, b in zip(row.values, start.values) if a is not None and b is not None]
+    """Differences of two arms, seed by seed, where both have a value; zero for values equal but for rounding."""
+    return [
+        0.0 if math.isclose(a, b, rel_tol=ROUNDING, abs_tol=0.0) else a - b
+        for a, b in zip(row.values, start.values)
+        if a is not None and b is not None
+    ]

@@ -10,16 +10,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from prealign.config.arms import PLANS, Plan
 from prealign.evaluation.comparison import REAL, Comparison
 from prealign.evaluation.statistics import comparisons
 from prealign.evaluation.table import MISSING, Table, listed, number, p_text, percent, signed, tokens
 
 MARK = "*"
-CONTROL_NOTE = (
-    "Equal text for all arms: those without stage 1 (joint, switching_only, during, after, full_alignment) were first "
-    "trained on the very LM tokens that stage 1 consumes, in the same order, with the LM loss but without the "
-    "alignment loss."
-)
 UPPER_BOUND_NOTE = (
     "full_alignment is an upper bound: it reads a cloned language in the ids of the language that it is a clone of. "
     "Retrieval between the two is left out for it, since everything would find itself."
@@ -30,7 +26,6 @@ PAIRS_NOTE = (
 )
 TEXT_NOTE = "pairs_as_text reads the pairs of tlm with each sentence alone: the control that has equally much text."
 CONTRAST_NOTE = "{}: sentences that are contrasted count in FLOPs, and not as LM tokens."
-CONTRASTING = ("xlco", "infoxlm")
 TOKENS = ("init", "pretrain", "pairs")
 """What LM tokens come from: text of stage 1, text of pretraining, sentence pairs."""
 
@@ -50,14 +45,16 @@ def comparison_table(results: Mapping[str, Any]) -> Table:
     header = [("arm", ""), *columns]
     lines = [[arm, *(value_text(found.get(arm)) for found in columns.values())] for arm in arms]
     if any(row.chance is not None for row in rows):
-        lines.append(["chance", *(chance_text(next(iter(found.values()))) for found in columns.values())])
+        lines.append(["chance", *(chance_text(found.values()) for found in columns.values())])
     counted = {name for parts in arms.values() for name in _lm_tokens(parts)}
     for stage in (name for name in TOKENS if name in counted):
         header.append(("LM tokens", stage))
         for line, text in zip(lines, [*(tokens(_lm_tokens(parts).get(stage)) for parts in arms.values()), ""]):
             line.append(text)
-    notes = [*_measure_notes(rows, names), *_chance_notes(columns), *_method_notes(rows, results.get("baseline"))]
-    return Table(header, lines, [*notes, *_remark_notes(rows, names), *_arm_notes(arms), *_token_notes(arms)])
+    notes = [*_measure_notes(rows, names), *_chance_notes(rows, names), *_method_notes(rows, results.get("baseline"))]
+    return Table(
+        header, lines, [*notes, *_remark_notes(rows, names), *_arm_notes(arms), *_token_notes(arms), *_pair_notes(arms)]
+    )
 
 
 def difference_table(results: Mapping[str, Any]) -> Table:
@@ -65,25 +62,15 @@ def difference_table(results: Mapping[str, Any]) -> Table:
     everything = [row for row in comparisons(results) if row.headline]
     names, baseline = titles(everything), results.get("baseline")
     rows = [row for row in everything if row.arm != baseline and (row.difference is not None or row.remark)]
-    header = [
-        ("measure", ""),
-        ("arm", ""),
-        ("difference", "95 % interval"),
-        ("p", ""),
-        ("p", "adjusted"),
-        ("better", "in seeds"),
-    ]
+    header = [("measure", ""), ("arm", ""), ("difference", "95 % interval"), ("p", ""), ("p", "adjusted")]
     lines = [
-        [
-            " ".join(names[row.key]),
-            row.arm,
-            difference_text(row),
-            p_text(row.p_value),
-            p_text(row.adjusted_p),
-            MISSING if row.better_in is None else f"{row.better_in} of {row.n_pairs}",
-        ]
+        [" ".join(names[row.key]), row.arm, difference_text(row), p_text(row.p_value), p_text(row.adjusted_p)]
         for row in rows
     ]
+    if any(row.n_pairs > 1 for row in rows):
+        header.append(("better", "in seeds"))
+        for row, line in zip(rows, lines):
+            line.append(_better_text(row))
     notes = [f"Differences: arm minus {baseline}; pp: percentage points."] if rows else ["There is nothing to compare."]
     return Table(header, lines, [*notes, *_method_notes(rows, baseline), *_remark_notes(rows, names)], lead=2)
 
@@ -110,6 +97,13 @@ def difference_text(row: Comparison) -> str:
     ends = [end for end in (row.difference_low, row.difference_high) if end is not None]
     (middle, *interval), unit = signed_all([row.difference, *ends], row.form)
     return middle + unit + (f" ({' to '.join(interval)})" if interval else "") + (MARK if row.is_real else "")
+
+
+def _better_text(row: Comparison) -> str:
+    """In how many seeds the arm is better."""
+    if row.better_in is None:
+        return MISSING
+    return "equal in all" if row.is_equal else f"{row.better_in} of {row.n_pairs}"
 
 
 def signed_all(differences: Sequence[float], form: str) -> tuple[list[str], str]:
@@ -142,24 +136,51 @@ def _measure_notes(rows: Sequence[Comparison], names: Names) -> list[str]:
     ]
 
 
-def _chance_notes(columns: Mapping[tuple[str, str], Mapping[str, Comparison]]) -> list[str]:
-    """Which arms guess."""
-    parts = []
-    for title, found in columns.items():
-        guessing = [arm for arm, row in found.items() if row.like_chance]
-        if guessing:
-            parts.append(f"{' '.join(title)} ({'all arms' if len(guessing) == len(found) else listed(guessing)})")
-    return [f"No different from chance, which lies in the interval: {'; '.join(parts)}."] if parts else []
+def _chance_notes(rows: Sequence[Comparison], names: Names) -> list[str]:
+    """Which arms may be guessing."""
+    guessing = [row for row in rows if row.like_chance]
+    where = placed(guessing, [row for row in rows if row.chance is not None], names)
+    return [f"No different from chance, as far as the interval tells: {where}."] if guessing else []
+
+
+def placed(found: Sequence[Comparison], among: Sequence[Comparison], names: Names, all_arms: str = "all arms") -> str:
+    """Of which measures and arms something is said: "P@1 de and P@1 fr (all arms); MRR de (joint)".
+
+    Args:
+        found: those of which it is said.
+        among: those of which it could be said.
+        all_arms: what stands for every arm; empty: nothing.
+    """
+    arms, n_measures = list(dict.fromkeys(row.arm for row in among)), len({row.key for row in among})
+    said: dict[str, list[str]] = {}
+    for row in found:
+        said.setdefault(" ".join(names[row.key]), []).append(row.arm)
+    groups: dict[str, list[str]] = {}
+    for title, of in said.items():
+        groups.setdefault(arms_text(of, arms, all_arms), []).append(title)
+    return "; ".join(
+        ("all measures" if len(titles) == n_measures > 1 else listed(titles)) + (f" ({of})" if of else "")
+        for of, titles in groups.items()
+    )
+
+
+def arms_text(arms: Sequence[str], among: Sequence[str], all_arms: str = "all arms") -> str:
+    """Arms as a list, or where that is shorter as all but those that are not in it."""
+    others = [arm for arm in among if arm not in arms]
+    if not others:
+        return all_arms
+    return f"all arms but {listed(others)}" if 2 * len(others) < len(arms) else listed(arms)
 
 
 def _method_notes(rows: Sequence[Comparison], baseline: str | None) -> list[str]:
     """Where intervals and marks come from."""
     notes = []
-    n_seeds = max((row.n_seeds for row in rows if row.interval == "seeds"), default=0)
+    n_seeds = [row.n_seeds for row in rows if row.interval == "seeds"]
     if n_seeds:
+        freedom = _span([n - 1 for n in n_seeds]) + f" degree{'s' if max(n_seeds) > 2 else ''} of freedom"
         notes.append(
-            f"Intervals: 95 % t intervals over {n_seeds} seeds ({n_seeds - 1} degrees of freedom); text, dictionary "
-            "and test sets are the same for all seeds."
+            f"Intervals: 95 % t intervals over {_span(n_seeds)} seeds ({freedom}); text, dictionary and test sets are "
+            "the same for all seeds of a run."
         )
     elif any(row.interval == "items" for row in rows):
         notes.append(
@@ -171,6 +192,13 @@ def _method_notes(rows: Sequence[Comparison], baseline: str | None) -> list[str]
     if rule := when_real(rows):
         none = "" if any(row.is_real for row in rows) else "; none does"
         notes.append(f"The mark {MARK} says that an arm differs from {baseline}: {rule}{none}.")
+        n_arms = len({row.arm for row in rows if row.adjusted_p is not None})
+        if n_arms > 1:
+            likely = f"{100 * min(1.0, n_arms * REAL):.0f} %"
+            notes.append(
+                f"If none of the {n_arms} arms differed from {baseline} in anything, a mark would still stand "
+                f"somewhere in up to {likely} of such experiments: {100 * REAL:.0f} % for each arm."
+            )
     return notes
 
 
@@ -180,23 +208,24 @@ def when_real(rows: Iterable[Comparison]) -> str:
     if not tested:
         return ""
     tests = listed(list(dict.fromkeys(row.test or "" for row in tested)))
-    n = max(Counter(row.arm for row in tested).values())
-    correction = f" after Holm's correction over the {n} headline measures of an arm" if n > 1 else ""
-    return f"{tests}, p < {REAL}{correction}"
+    sizes = Counter(row.arm for row in tested).values()
+    correction = f" after Holm's correction over the {_span(sizes)} headline measures of each arm by itself"
+    return f"{tests}, p < {REAL}{correction if max(sizes) > 1 else ''}"
+
+
+def _span(numbers: Collection[int]) -> str:
+    """One number, or the smallest and the largest."""
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _remark_notes(rows: Sequence[Comparison], names: Names) -> list[str]:
     """What could not be said, and why; the same reason once."""
-    about: dict[str, dict[str, list[str]]] = {}
+    about: dict[str, list[Comparison]] = {}
     for row in rows:
         if row.remark:
-            about.setdefault(row.remark, {}).setdefault(" ".join(names[row.key]), []).append(row.arm)
-    notes = []
-    for remark, found in about.items():
-        where = "; ".join(f"{title} ({listed(arms)})" for title, arms in found.items())
-        everywhere = sum(map(len, found.values())) == len(rows) > 1
-        notes.append(f"{'all of them' if everywhere else where}: {remark}.")
-    return notes
+            about.setdefault(row.remark, []).append(row)
+    return [f"{placed(found, rows, names)}: {remark}." for remark, found in about.items()]
 
 
 def _arm_notes(arms: Collection[str]) -> list[str]:
@@ -206,31 +235,53 @@ def _arm_notes(arms: Collection[str]) -> list[str]:
 
 def _token_notes(arms: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """Whether all arms read the same amount of text."""
+    if unequal_text(arms):
+        return ["The arms have NOT seen the same number of LM tokens: their bits per byte do not compare."]
+    plans = {arm: _plan(arm) for arm, parts in arms.items() if _lm_tokens(parts).get("init")}
+    controls = [arm for arm, plan in plans.items() if plan is not None and plan.start != "aligned"]
+    if not controls or len(controls) == len(arms):
+        return []
+    verb = "was" if len(controls) == 1 else "were"
+    return [
+        f"Equal text for all arms: {listed(controls)}, which stage 1 does not align, {verb} first trained on the very "
+        "LM tokens that stage 1 consumes, in the same order, with the LM loss but without the alignment loss."
+    ]
+
+
+def _pair_notes(arms: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """What arms with sentence pairs read beside the text of the others."""
     seen = {arm: counts for arm, parts in arms.items() if (counts := _lm_tokens(parts))}
-    notes = [CONTROL_NOTE] if any(counts.get("init") for counts in seen.values()) else []
-    if len({sum(counts.values()) for counts in seen.values()}) > 1:
-        notes.append("The arms have NOT seen the same number of LM tokens: their bits per byte do not compare.")
+    notes = []
     if reading := [arm for arm, counts in seen.items() if counts.get("pairs")]:
         notes.append(PAIRS_NOTE.format(listed(reading)))
-    if any(_plan(arm) == "pairs_as_text" for arm in reading) and len(reading) > 1:
+    plans = {arm: plan for arm in seen if (plan := _plan(arm)) is not None}
+    if {"as text", "tlm"} <= {plan.translations for plan in plans.values()}:
         notes.append(TEXT_NOTE)
-    if contrasting := [arm for arm in seen if _plan(arm) in CONTRASTING]:
+    if contrasting := [arm for arm, plan in plans.items() if plan.translations in ("contrast", "mixup")]:
         notes.append(CONTRAST_NOTE.format(listed(contrasting)))
     return notes
 
 
-def _plan(arm: str) -> str:
-    """The arm itself: tlm of infoxlm-tiny/tlm."""
-    return arm.rpartition("/")[2]
+def _plan(arm: str) -> Plan | None:
+    """What happens to an arm, such as run/tlm; None for other models, which may have any name."""
+    known: dict[str, Plan] = dict(PLANS.items())
+    return known.get(arm.rpartition("/")[2])
 
 
-def _lm_tokens(parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """LM tokens per stage of an arm; they are the same for all its seeds."""
-    return dict(parts[0].get("lm_tokens") or {}) if parts else {}
+def unequal_text(arms: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
+    """Whether some arms read more running text than others, as far as it is known."""
+    return len({sum(counts.values()) for parts in arms.values() if (counts := _lm_tokens(parts))}) > 1
 
 
-def chance_text(row: Comparison) -> str:
-    """What guessing would give, or nothing where guessing is not defined."""
-    if row.chance is None:
-        return ""
-    return percent(row.chance) if row.form == "share" else number(row.chance, 3)
+def _lm_tokens(parts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """LM tokens per stage of an arm, mean over its seeds: stage 1 may end early, at another step with another seed."""
+    known = [counts for part in parts if (counts := part.get("lm_tokens"))]
+    return {stage: sum(counts[stage] for counts in known) / len(known) for stage in (known[0] if known else ())}
+
+
+def chance_text(rows: Iterable[Comparison]) -> str:
+    """What guessing would give, nothing where that is not defined; every value, where the arms' tests differ."""
+    known = [row for row in rows if row.chance is not None]
+    return " or ".join(
+        dict.fromkeys(percent(row.chance) if row.form == "share" else number(row.chance, 3) for row in known)
+    )

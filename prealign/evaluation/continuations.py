@@ -114,6 +114,7 @@ def _of_tokens(
         ids[number, : len(one)] = torch.tensor(one)
     ids = ids.to(model.device)
     places, which = np.unique(np.stack([row, position]), axis=1, return_inverse=True)
+    which = which.ravel()  # [wanted]; NumPy 2.0.0 gives it another shape
     where = torch.from_numpy(places).to(model.device)  # [2, places]
     if plain_head:
         states = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[where[0], where[1]]

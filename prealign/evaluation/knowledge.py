@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from prealign import __version__
+from prealign import __version__, files
 from prealign.config.settings import Recipe
 from prealign.evaluation.continuations import log_probabilities
 from prealign.evaluation.knowledge_questions import UNSEEN, KnowledgeTest, ask
@@ -69,12 +69,14 @@ class KnowledgeTask:
         """
         settings = recipe.knowledge
         tests = ask(recipe, tokenizer, list(trained))
+        asked = [[test.name, [[one.asked, list(one.words), one.right] for one in test.questions]] for test in tests]
         return cls(
             source=tests[0].language,
             tests=tests,
             n_candidates=settings.candidates,
             batch_tokens=recipe.eval.batch_size * recipe.pretrain.block_size,
-            signature=f"facts:{len(tests[0].questions)}|candidates:{settings.candidates}|mentions:{settings.mentions}"
+            signature=f"data:{files.fingerprint_of(asked)}|facts:{len(tests[0].questions)}"
+            f"|candidates:{settings.candidates}|mentions:{settings.mentions}"
             f"|relations:{'+'.join(settings.relations)}|seed:{recipe.seed}|v:{__version__}",
         )
 
@@ -111,14 +113,19 @@ class KnowledgeTask:
         return Outcome(scores, [*self._recall(found), *self._ratios(ratios)], items)
 
     def _recall(self, found: Mapping[str, Mapping[str, Any]]) -> Iterator[Measure]:
-        note = (
-            f"The object of an invented fact, told apart from {self.n_candidates - 1} others by log-probability per "
-            f"token; the facts stand in the {self.source} training text only."
+        shown = (
+            f"how often the object of an invented fact has the largest log-probability per token of {self.n_candidates}"
         )
+        where = f"; the facts stand in the {self.source} training text only."
         for test in self.tests:
-            for name, value, own_items in (
-                ("facts P@1", found[test.name]["p_at_1"], test.name),
-                ("facts P@1 without priors", found[test.name]["p_at_1_without_priors"], None),
+            for name, value, own_items, note in (
+                ("facts P@1", found[test.name]["p_at_1"], test.name, shown + where),
+                (
+                    "facts P@1 without priors",
+                    found[test.name]["p_at_1_without_priors"],
+                    None,
+                    f"{shown}, less the object's mean over all names{where}",
+                ),
             ):
                 yield Measure(
                     task=self.name,

@@ -124,8 +124,9 @@ def _outcome(name: str, found: Mapping[str, Any], version: str) -> Outcome:
     items: list[Item] = []
     for task, samples in found["samples"].items():
         asked = files.fingerprint_of([sample["doc_hash"] for sample in samples])
+        n_questions = len({sample["doc_id"] for sample in samples})  # each has a sample for every filter of answers
         signature = (
-            f"{task}|version:{found['versions'][task]}|shots:{found['n-shot'][task]}|n:{len(samples)}|data:{asked}"
+            f"{task}|version:{found['versions'][task]}|shots:{found['n-shot'][task]}|n:{n_questions}|data:{asked}"
             f"|lm_eval:{version}"
         )
         for metric, kept, value in _values(found["results"][task]):
@@ -174,9 +175,11 @@ def _item(test: str, sample: Mapping[str, Any], score: float) -> Item:
     return Item(test, f"{sample['doc_id']} {sample['doc_hash'][:16]}", score, detail=detail)
 
 
-def _chance(samples: Sequence[Mapping[str, Any]]) -> float:
-    """Share right when one of each question's choices is drawn."""
-    return math.fsum(1 / len(sample["arguments"]) for sample in samples) / len(samples)
+def _chance(samples: Sequence[Mapping[str, Any]]) -> float | None:
+    """Share right when one of each question's choices is drawn; None where a question has none, as in LAMBADA, whose
+    acc is the share of texts whose last word is the most probable."""
+    n_choices = [len(sample["arguments"]) for sample in samples]
+    return math.fsum(1 / n for n in n_choices) / len(samples) if min(n_choices) > 1 else None
 
 
 @cache

@@ -34,6 +34,11 @@ class Parts:
     model: str
     """Name of the model's own folders: "prealign-1"."""
 
+    @classmethod
+    def of(cls, folder: Path, arm: str, seed: int) -> Parts:
+        """The place of an arm's model; the arm may be a path, where models are not those of a recipe."""
+        return cls(folder, f"{arm.replace('/', '--')}-{seed}")
+
     def write(self, task: str, outcome: Outcome, **facts: Any) -> None:
         """Keep what a task found out; the part comes last, so where it is, the items are whole."""
         lines = (
@@ -77,12 +82,9 @@ def measure_missing(
 
     Args:
         load: gives the model, in evaluation mode; called only if a part is missing.
-        tell: called with the name of each task that is done, those of an earlier call included.
+        tell: called with the name of each task as soon as it is done.
     """
     missing = [task for task in tasks if not parts.is_done(task.name)]
-    for task in tasks:
-        if task not in missing:
-            tell(task.name)
     if not missing:
         return
     model = load()

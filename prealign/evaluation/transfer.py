@@ -73,6 +73,8 @@ class TransferTest:
     fingerprint: str
     """Of all texts."""
     seed: int
+    max_tokens: int
+    """Longest row; longer ones were cut."""
     max_batch_tokens: int
     autocast: torch.dtype | None
 
@@ -125,6 +127,7 @@ class TransferTest:
             left_out=(drops or Drops()).as_dict(),
             fingerprint=files.fingerprint_of([texts.train, texts.test]),
             seed=seed,
+            max_tokens=max_tokens,
             max_batch_tokens=max_batch_tokens,
             autocast=autocast,
         )
@@ -141,6 +144,7 @@ class TransferTest:
         return (
             f"{given.name}|data:{self.fingerprint}|train:{'+'.join(given.train)} {len(self.trained.rows)}"
             f"|steps:{given.max_steps}x{given.batch_size}|lr:{given.learning_rate:g}|repeats:{given.repeats}"
+            f"|tokens:{self.max_tokens}"
             f"|seed:{self.seed}|v:{__version__}"
         )
 

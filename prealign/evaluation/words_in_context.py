@@ -28,7 +28,7 @@ from prealign.dictionary.dictionary import Dictionary
 from prealign.evaluation.retrieval import Gold
 from prealign.evaluation.states import Span, states_in_context
 from prealign.evaluation.task import Item, Measure, Outcome
-from prealign.evaluation.word_retrieval import WordRetrieval, items_of, measures_of
+from prealign.evaluation.word_scores import WordRetrieval, items_of, measures_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prealign.evaluation.comparison import REAL, Comparison, pair
-from prealign.evaluation.comparison_table import chance_text, signed_all, titles, when_real
+from prealign.evaluation.comparison_table import arms_text, chance_text, signed_all, titles, unequal_text, when_real
 from prealign.evaluation.statistics import comparisons
 from prealign.evaluation.table import MISSING, listed, number, percent, signed
 from prealign.evaluation.uncertainty import Interval, holm, t_interval, t_test
@@ -38,6 +38,8 @@ def answer(results: Mapping[str, Any]) -> list[str]:
     others = [arm for arm in arms if arm != baseline]
     if not arms:
         return ["No arm was measured, so there is nothing to compare."]
+    if len(arms) > 1 and "baseline" in results and results["baseline"] is None:
+        return [f"{listed(arms)} were measured; none was named as the baseline, so their differences are not tested."]
     if baseline not in arms or not others:
         verb = "was" if len(arms) == 1 else "were"
         only = f"Only {listed([arm_name(arm) for arm in arms])} {verb} measured, so there is nothing to compare."
@@ -71,14 +73,15 @@ def _changes(rows: Rows, treated: str, baseline: str, n_seeds: int) -> str:
         if row is None or start is None or row.difference is None:
             continue
         if row.is_real:
-            parts.setdefault(_verdict(row), []).append(f"{title} ({_values(row, start)}; {_uncertainty(row)})")
+            parts.setdefault(_verdict(row), []).append(f"{title} ({_values(row, start)}; {_uncertainty(row, start)})")
         elif row.p_value is None:
             parts.setdefault("untested", []).append(f"{title} ({_values(row, start)})")
+        elif row.p_value < REAL:
+            parts.setdefault("alone", []).append(f"{title} ({_uncertainty(row, start)})")
         elif row.like_chance and start.like_chance:
             parts.setdefault("guesses", [])  # which have a sentence of their own
         else:
-            found_alone = row.p_value < REAL
-            parts.setdefault("alone" if found_alone else "nothing", []).append(f"{title} ({_uncertainty(row)})")
+            parts.setdefault("nothing", []).append(f"{title} ({_uncertainty(row, start)})")
     if not parts:
         return ""
     said = [f"{verdict} in {listed(parts[verdict])}" for verdict in ("better", "worse") if verdict in parts]
@@ -145,23 +148,20 @@ def _beyond_halves(rows: Rows, treated: str, halves: Sequence[str]) -> list[str]
 
 
 def _guessing(rows: Rows) -> list[str]:
-    """Measures in which arms are no better than a guess."""
+    """Measures in which arms cannot be told from a guess."""
     parts = []
     for title, found in rows.items():
         arms = [arm_name(arm) for arm, row in found.items() if row.like_chance]
         if arms:
-            chance = chance_text(next(iter(found.values())))
-            parts.append(f"{title} (chance {chance}) of {'all arms' if len(arms) == len(found) else listed(arms)}")
-    return [f"No different from chance: {'; '.join(parts)}."] if parts else []
+            chance = chance_text(found.values())
+            parts.append(f"{title} (chance {chance}) of {arms_text(arms, [arm_name(arm) for arm in found])}")
+    return [f"No different from chance, as far as the intervals tell: {'; '.join(parts)}."] if parts else []
 
 
 def _caveats(results: Mapping[str, Any], rows: Rows, treated: str) -> list[str]:
     """What limits the answer: unequal text, few seeds, measures that do not compare."""
     sentences = []
-    seen = {
-        sum(parts[0]["lm_tokens"].values()) for parts in results["arms"].values() if parts and parts[0].get("lm_tokens")
-    }
-    if len(seen) > 1:
+    if unequal_text(results["arms"]):
         sentences.append("The arms have not seen equally many LM tokens, so their bits per byte do not compare.")
     apart = [f"{title} ({found[treated].remark})" for title, found in rows.items() if _is_left_out(found.get(treated))]
     if apart:
@@ -190,7 +190,7 @@ def _is_left_out(row: Comparison | None) -> bool:
 
 
 def _verdict(row: Comparison) -> str:
-    """Better or worse, of a real difference."""
+    """Better or worse, by the sign of the difference."""
     return "better" if (row.gain or 0.0) > 0 else "worse"
 
 
@@ -204,9 +204,13 @@ def _values(row: Comparison, start: Comparison) -> str:
     return f"{number(start.mean, 3)} to {number(row.mean, 3)}{relative}"
 
 
-def _uncertainty(row: Comparison) -> str:
+def _uncertainty(row: Comparison, start: Comparison) -> str:
     """Interval of the difference and agreement of the seeds: "difference −0.048 to −0.042, better in 3 of 3 seeds"."""
-    agreement = f", better in {row.better_in} of {row.n_pairs} seeds" if row.n_pairs > 1 else ""
+    agreement = ""
+    if row.n_pairs > 1:
+        sign = 1 if (_verdict(row) == "better") == (row.better == "higher") else -1
+        n_alike = sum(sign * difference > 0 for difference in pair(row, start))
+        agreement = ", equal in all seeds" if row.is_equal else f", {_verdict(row)} in {n_alike} of {row.n_pairs} seeds"
     return f"difference {_interval(row)}{agreement}"
 
 

@@ -33,7 +33,7 @@ ARM_COLOURS = {
     "infoxlm": 15,
 }
 OTHER_COLOURS = (8, 9, 10, 11)
-"""For names that are not in the table of arms, in turn."""
+"""For names that are not in the table of arms, in turn: models from elsewhere, such as a/model and b/model."""
 ARM_DASHES = (
     "7 4", "", "2 4", "9 3 2 3", "4 2", "1 3", "12 3", "5 2 1 2", "3 3", "10 4", "6 2", "2 2", "8 2 2 2", "3 2", "14 4",
     "1 2",
@@ -68,11 +68,11 @@ their dashes tell them."""
 def looks(arms: Sequence[str]) -> dict[str, Look]:
     """Colour and dash of every arm of a page."""
     runs = list(dict.fromkeys(run_of(arm) for arm in arms))
-    others = list(dict.fromkeys(plan_of(arm) for arm in arms if plan_of(arm) not in ARM_COLOURS))
+    others = [arm for arm in dict.fromkeys(arms) if plan_of(arm) not in ARM_COLOURS]
     found = {}
     for arm in arms:
         plan = plan_of(arm)
-        colour = ARM_COLOURS[plan] if plan in ARM_COLOURS else OTHER_COLOURS[others.index(plan) % len(OTHER_COLOURS)]
+        colour = ARM_COLOURS[plan] if plan in ARM_COLOURS else OTHER_COLOURS[others.index(arm) % len(OTHER_COLOURS)]
         dash = RUN_DASHES[runs.index(run_of(arm)) % len(RUN_DASHES)] if len(runs) > 1 else ARM_DASHES[colour]
         found[arm] = Look(colour, dash)
     return found

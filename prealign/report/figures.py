@@ -80,7 +80,8 @@ class Chart:
         Loss curves fall steeply there; their lines enter from above.
         """
         if self.kind == "percent":
-            return 0.0, 1.15 * (self.top or max([0.01, *(y for series in self.series for _, y in series.values())]))
+            top = self.top or max([0.01, *(y for series in self.series for _, y in series.values())])
+            return 0.0, 1.15 * max(top, self.level[1] if self.level else 0.0)
         x_low, x_high = self.x_range()
         points = [point for series in self.series for point in series.values()]
         settled = [y for x, y in points if x >= x_low + 0.1 * (x_high - x_low)]

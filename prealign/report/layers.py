@@ -71,8 +71,10 @@ def _chart(title: str, y_label: str, arms: Mapping[str, Sequence[Layers]]) -> Ch
             points = [(float(layer), value) for layer, value in enumerate(mean_of_lists(lists))]
             edges = [(float(layer), min(values), max(values)) for layer, values in enumerate(zip(*lists, strict=True))]
             series.append(Series(arm, points, look[arm], edges if len(lists) > 1 else []))
-    names = layer_names(max(len(one.points) for one in series))
-    ends = {0.0: names[0], len(names) - 1.0: names[-1]}
-    chances = [one.chance for seeds in arms.values() for one in seeds if one.chance is not None]
-    level = ("chance", chances[0]) if chances else None  # of the test, the same for every model
-    return Chart(title, "layer", y_label, series, "percent", x_names=ends, level=level)
+    sizes = {len(one.points) for one in series}
+    names = layer_names(max(sizes))
+    ends = {0.0: names[0], len(names) - 1.0: names[-1]} if len(sizes) == 1 else {0.0: names[0]}
+    x_label = "layer" if len(sizes) == 1 else "layer; each line ends with the output rows"
+    chances = {one.chance for seeds in arms.values() for one in seeds if one.chance is not None}
+    level = ("chance", chances.pop()) if len(chances) == 1 else None  # runs side by side may have other tests
+    return Chart(title, x_label, y_label, series, "percent", x_names=ends, level=level)

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from prealign import files
+from prealign.errors import PrealignError
 from prealign.evaluation.comparison_table import comparison_table, difference_table
 from prealign.evaluation.statistics import comparisons
 from prealign.report import png, tables
@@ -38,7 +39,7 @@ def write_report(run: Run, page: Path, figures: Path) -> None:
         _content(run, [run])
         | {
             "title": (run.recipe.get("report") or {}).get("title") or run.name,
-            "question": QUESTION,
+            "question": QUESTION if run.recipe else "How do these models do on the same tests?",
             "answer": answer(run.results),
             "differing": None,
         },
@@ -73,7 +74,8 @@ def _how_they_compare(both: Run, runs: Sequence[Run]) -> list[str]:
     n_tested = sum(row.adjusted_p is not None for row in headlines)
     sentences = [
         f"Every arm of the {len(runs)} runs is compared with {baseline}: {len(headlines)} differences in headline "
-        f"measures; {n_tested} could be tested, and {len(real)} are beyond chance after correction for their number."
+        f"measures; {n_tested} could be tested, and {len(real)} are beyond chance after Holm's correction over the "
+        "measures of each arm by itself."
     ]
     stores = {run.name: run.results.get("store") for run in runs}
     if len(set(stores.values())) > 1:
@@ -127,6 +129,7 @@ def _rerun(run: Run) -> dict[str, Any]:
 
 def _write(content: dict[str, Any], page: Path, figures: Path) -> None:
     if content["png"]:
+        _require_own(figures)
         with files.whole(figures) as temporary:
             temporary.mkdir()
             for section in content["sections"]:
@@ -140,6 +143,16 @@ def _write(content: dict[str, Any], page: Path, figures: Path) -> None:
     files.write_text(page.with_suffix(".md"), render("page.md.j2", content))
     files.write_text(page, render("page.html.j2", content))
     log.info("report: %s", page)
+
+
+def _require_own(figures: Path) -> None:
+    """Refuse to replace a folder that holds anything but pictures."""
+    others = [path.name for path in figures.glob("[!.]*") if path.suffix != ".png"]
+    if others:
+        raise PrealignError(
+            f"{figures} is to be replaced by the pictures of the page, but holds other files "
+            f"({', '.join(others[:3])}). Move them, or give the page another name with --output."
+        )
 
 
 def render(template: str, content: Mapping[str, Any]) -> str:

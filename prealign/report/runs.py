@@ -11,13 +11,9 @@ from typing import Any
 from prealign import files
 from prealign.errors import PrealignError
 from prealign.evaluation.parts import Parts
-from prealign.evaluation.statistics import compare, models_of
+from prealign.evaluation.statistics import FORMAT, RESULTS, compare, models_of
 from prealign.evaluation.task import Item
 from prealign.report.curves import Metrics
-
-FORMAT = 2
-"""Of results.json."""
-RESULTS = "results.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +60,10 @@ def read_results(folder: Path) -> dict[str, Any]:
     results = files.read_json(path)
     if not isinstance(results, dict) or results.get("format") != FORMAT:
         found = results.get("format", 1) if isinstance(results, dict) else "unknown"
+        recipe = folder / "recipe.yaml"
+        command = f"prealign eval {recipe} --fresh eval" if recipe.is_file() else "prealign eval"
         raise PrealignError(
-            f"{path} has format {found}, this version reads format {FORMAT}. Measure the models again with "
-            f"`prealign eval {folder} --fresh eval`."
+            f"{path} has format {found}, this version reads format {FORMAT}. Measure the models again with `{command}`."
         )
     return results
 
@@ -88,11 +85,11 @@ def side_by_side(runs: Sequence[Run]) -> Run:
     def items(arm: str, seed: int, task: str) -> Iterator[Item]:
         run, plain = owners[arm]
         with contextlib.suppress(FileNotFoundError):  # items were not kept; the comparison says so
-            yield from Parts(run.evaluation, f"{plain}-{seed}").items(task)
+            yield from Parts.of(run.evaluation, plain, seed).items(task)
 
     results = {
         "format": FORMAT,
-        "seeds": sorted({part["seed"] for parts in arms.values() for part in parts}),
+        "seeds": list(dict.fromkeys(part["seed"] for parts in arms.values() for part in parts)),
         "baseline": baseline,
         "arms": arms,
     }

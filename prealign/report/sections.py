@@ -137,13 +137,12 @@ def _masked_lm_loss(run: Run) -> Iterator[Section]:
 
 def _word_retrieval(run: Run) -> Iterator[Section]:
     scores = task_scores(run, "word_retrieval")
-    chances = {
-        pair: tests["held_out"]["summary"]["chance"]
-        for seeds in scores.values()
-        for found in seeds
-        for pair, tests in found.items()
-        if "held_out" in tests
-    }
+    guesses: dict[str, set[float]] = {}
+    for found in (found for seeds in scores.values() for found in seeds):
+        for pair, tests in found.items():
+            if "held_out" in tests:
+                guesses.setdefault(pair, set()).add(tests["held_out"]["summary"]["chance"])
+    chances = {pair: values.pop() for pair, values in guesses.items() if len(values) == 1}
     yield Section(
         "retrieval-layers",
         "Word retrieval by layer",

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prealign.evaluation.comparison import Comparison
-from prealign.evaluation.comparison_table import chance_text, value_text
-from prealign.evaluation.table import MISSING, Table, number, percent, tokens
+from prealign.evaluation.comparison_table import arms_text, chance_text, placed, value_text
+from prealign.evaluation.table import MISSING, Table, listed, number, percent, tokens
 from prealign.report.curves import Metrics
 from prealign.report.moments import mean
 
@@ -33,12 +33,14 @@ def measures_table(rows: Sequence[Comparison]) -> Table:
     arms = dict.fromkeys(row.arm for row in rows)
     lines = [[arm, *(value_text(found.get(arm)) for found in columns.values())] for arm in arms]
     if any(row.chance is not None for row in rows):
-        lines.append(["chance", *(chance_text(next(iter(found.values()))) for found in columns.values())])
-    notes: dict[str, dict[str, None]] = {}
+        lines.append(["chance", *(chance_text(found.values()) for found in columns.values())])
+    about: dict[str, list[Comparison]] = {}
     for row in rows:
         for text in filter(None, (row.note, row.remark, row.signature and f"conditions: {row.signature}")):
-            notes.setdefault(text, {})[f"{row.name} {row.of}"] = None
-    return Table([("arm", ""), *columns], lines, [f"{'; '.join(about)}: {text}" for text, about in notes.items()])
+            about.setdefault(text, []).append(row)
+    names = {row.key: (row.name, row.of) for row in rows}
+    notes = [f"{placed(found, rows, names, all_arms='')}: {text}" for text, found in about.items()]
+    return Table([("arm", ""), *columns], lines, notes)
 
 
 def confusion_table(arms: Arms, task: str) -> Table:
@@ -60,17 +62,25 @@ def confusion_table(arms: Arms, task: str) -> Table:
 
 def knowledge_notes(arms: Arms) -> list[str]:
     """What the task on invented facts says in words: transfer ratios that are withheld, and why; objects covered."""
-    withheld: dict[str, dict[str, None]] = {}
+    withheld: dict[str, dict[str, Counter[str]]] = {}  # reason -> test -> arm -> seeds
     covered: dict[str, str] = {}
     for arm, models in arms.items():
         for model in models:
             scores = _get(model, "tasks", "knowledge", "scores") or {}
             for test, ratio in scores.get("ratio", {}).items():
                 if reason := ratio.get("withheld"):
-                    withheld.setdefault(reason, {})[f"{arm}, {test}"] = None
+                    withheld.setdefault(reason, {}).setdefault(test, Counter())[arm] += 1
             shares = scores.get("objects_trained", {})
             covered |= {code: percent(share) for code, share in shares.items() if share is not None}
-    notes = [f"No transfer ratio for {'; '.join(where)}: {reason}" for reason, where in withheld.items()]
+    notes = []
+    for reason, tests in withheld.items():
+        groups: dict[str, list[str]] = {}
+        for test, seeds in tests.items():
+            some = {arm: f" ({n} of {len(arms[arm])} seeds)" if n < len(arms[arm]) else "" for arm, n in seeds.items()}
+            named = [f"{arm}{share}" for arm, share in some.items()]
+            groups.setdefault(listed(named) if any(some.values()) else arms_text(named, list(arms)), []).append(test)
+        where = "; ".join(f"{' / '.join(of)} ({who})" for who, of in groups.items())
+        notes.append(f"No transfer ratio for {where}: {reason}")
     told = ", ".join(f"{code} {share}" for code, share in covered.items())
     return [*notes, *([f"Objects that trained dictionary entries cover: {told}."] if told else [])]
 
@@ -109,7 +119,10 @@ def costs_table(arms: Arms, metrics: Metrics) -> Table:
     header += [("seconds", "eval"), ("tokens/s", "pretrain"), ("parameters", "")]
     rows = []
     for arm, models in arms.items():
-        parts = [{"seconds": _clocks(metrics.get(arm, {}).get(model["seed"], ()))} | dict(model) for model in models]
+        parts = [
+            {**model, "seconds": (model.get("seconds") or {}) | _clocks(metrics.get(arm, {}).get(model["seed"], ()))}
+            for model in models
+        ]
         found = {(key, stage): _mean(parts, key, stage) for key in columns for stage in STAGES}
         seen, took = found["lm_tokens", "pretrain"], found["seconds", "pretrain"]
         cells = [tokens(found["lm_tokens", stage]) for stage in STAGES]
@@ -118,11 +131,15 @@ def costs_table(arms: Arms, metrics: Metrics) -> Table:
         cells += [number(_mean(parts, "seconds", "eval"), 0), tokens(seen / took if seen and took else None)]
         rows.append([arm, *cells, tokens(_mean(parts, "parameters"))])
     several = max((len(models) for models in arms.values()), default=1) > 1
-    return Table(header, rows, ["Of one training each, mean over seeds."] if several else [])
+    notes = ["Of one training each, mean over seeds."] if several else []
+    if any(_clocks(rows) for seeds in metrics.values() for rows in seeds.values()):
+        notes.append("Seconds of training leave out measuring and saving, and count all parts of a resumed one.")
+    return Table(header, rows, notes)
 
 
 def _clocks(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Seconds of each stage by the clock of its last training row."""
+    """Seconds of each stage by the clock of its last training row, which goes on where training was resumed (a stage's
+    manifest times its last process only)."""
     clocks = [(row.get("stage", ""), _get(row, "timing", "seconds")) for row in rows if row.get("kind") == "train"]
     return {stage: seconds for stage, seconds in clocks if seconds is not None}
 
@@ -148,11 +165,12 @@ def differing_settings(recipes: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def dictionary_card(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card for the page: {"title", "facts": plain items, "quality": items}."""
+    quality = {key: value for key, value in (card.get("quality") or {}).items() if card.get(key) != value}
     facts = flat({key: value for key, value in card.items() if key not in ("quality", "title")})
     if len(facts) > CARD_ITEMS_SHOWN:
         facts = [*facts[:CARD_ITEMS_SHOWN], ("…", f"{len(facts) - CARD_ITEMS_SHOWN} more in card.json")]
     title = card.get("title") or f"{card.get('source_language', '?')}–{card.get('target_language', '?')}"
-    return {"title": title, "facts": facts, "quality": flat(card.get("quality") or {})}
+    return {"title": title, "facts": facts, "quality": flat(quality)}
 
 
 def flat(value: Mapping[str, Any]) -> Items:

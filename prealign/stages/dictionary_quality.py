@@ -16,6 +16,7 @@ from prealign.corpora.drops import Drops
 from prealign.corpora.sentence_pairs import corpora, read_pairs
 from prealign.corpora.words import Segmenter
 from prealign.dictionary.dictionary import Dictionary
+from prealign.dictionary.imports import languages_in_name
 from prealign.errors import PrealignError
 from prealign.evaluation.alignment_quality import Quality, Score, link_gold, quality_of_dictionary, quality_of_links
 from prealign.evaluation.table import Table, percent
@@ -53,6 +54,15 @@ def judge_dictionary(flags: flags_of.Quality) -> int:
     """Carry out `prealign dictionary quality`; the exit code."""
     dictionary = Dictionary.read(flags.dictionary, flags.source, flags.target)
     languages = dictionary.source_language, dictionary.target_language
+    if not flags.gold:
+        raise PrealignError("--gold names no file; give one or more gold dictionaries.")
+    for path in flags.gold:
+        named = [code for code in languages_in_name(path) if code]  # zh serves for zh-Hant
+        if named and [code.split("-")[0] for code in named] != [code.split("-")[0] for code in languages]:
+            raise PrealignError(
+                f"{path} is named as a dictionary of {'-'.join(named)}, but {flags.dictionary} is "
+                f"{'-'.join(languages)}. Give gold of the same direction, or rename the file."
+            )
     gold = {str(path): Dictionary.read(path, *languages) for path in flags.gold}
     qualities = {name: quality_of_dictionary(dictionary, answers) for name, answers in gold.items()}
     sizes = ", ".join(f"{path} {found.n_items:,}" for path, found in qualities.items())
@@ -108,7 +118,11 @@ def _print(
         print(json.dumps({name: found.as_dict() for name, found in qualities.items()}, indent=2, ensure_ascii=False))
         return
     header = [(of, ""), *((name, "") for name in columns.values())]
-    rows = [[Path(name).name, *(_shown(found.scores[score]) for score in columns)] for name, found in qualities.items()]
+    short = [Path(name).name for name in qualities]
+    shown = short if len({*short}) == len(short) else list(qualities)
+    rows = [
+        [title, *(_shown(found.scores[score]) for score in columns)] for title, found in zip(shown, qualities.values())
+    ]
     print(Table(header, rows, notes).text(), end="")
 
 

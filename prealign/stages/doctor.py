@@ -11,7 +11,11 @@ from importlib.util import find_spec
 from prealign import __version__
 from prealign.alignment.aligners import INSTALL_LINES, is_installed
 from prealign.config.dictionary import ALIGNERS
+from prealign.errors import PrealignError
 
+USAGE = """usage: prealign doctor [--json]
+
+Versions, aligners and devices; what is missing and the line that installs it. Exit code 1 if something required is."""
 BASE = (
     "numpy",
     "numba",
@@ -37,13 +41,18 @@ EXTRAS = {
     "thot": ("sil-thot",),
     "datasets": ("datasets",),
     "report": ("matplotlib",),
-    "eval": ("lm-eval", "accelerate", "scikit-learn"),
+    "eval": ("lm-eval", "accelerate"),
     "track": ("tensorboard", "wandb"),
 }
 
 
 def doctor(arguments: list[str]) -> int:
     """Print the findings as text, or as JSON with --json; exit code 1 when a required package is missing."""
+    if set(arguments) & {"-h", "--help"}:
+        print(USAGE)
+        return 0
+    if unknown := [argument for argument in arguments if argument != "--json"]:
+        raise PrealignError(f"prealign doctor takes nothing but --json, got {' '.join(unknown)}.")
     found = examine()
     if "--json" in arguments:
         print(json.dumps(found, indent=2))

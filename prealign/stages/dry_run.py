@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from prealign.config.arms import PLANS
-from prealign.config.fields import PYTHON_DOCS
+from prealign.config.fields import PYTHON_DOCS, PYTHON_TOPICS
 from prealign.config.settings import Recipe
 from prealign.corpora.estimate import extent
 from prealign.corpora.store_writer import has_progress
@@ -42,10 +42,12 @@ def describe(recipe: Recipe, command: str) -> str:
     for named in recipe.translations.pairs if recipe.reads_translations else ():
         name = f"{named.source}-{named.target}"
         lines += [f"  {name:<12} {_size(recipe, text.path)}" for text in named.parallel]
+    if only is None or "eval" in only:
+        lines += [f"  {'tests':<12} {_size(recipe, path)}" for path in _tests(recipe)]
     lines.append("writes")
-    lines += [
-        f"  {stage.folder!s:<44} {_state(stage)}" for stage in layout.stages() if only is None or stage.name in only
-    ]
+    stages = [stage for stage in layout.stages() if only is None or stage.name in only]
+    width = max((len(str(stage.folder)) for stage in stages), default=0)
+    lines += [f"  {stage.folder!s:<{width}}  {_state(stage)}" for stage in stages]
     if only is None or "report" in only:
         lines.append(f"  {layout.folder / 'report.html'}")
     if only is None or {"init", "pretrain"} & set(only):
@@ -80,8 +82,16 @@ def _sentence_pairs(recipe: Recipe) -> list[str]:
     return lines
 
 
+def _tests(recipe: Recipe) -> list[str]:
+    """The files that models are measured on, each once."""
+    settings = recipe.eval
+    named = [item.path for item in settings.gold_dictionaries] + [item.path for item in settings.sentences]
+    named += [path for item in settings.transfer for path in item.files] + [settings.lm_eval.include_path]
+    return list(dict.fromkeys(path for path in named if path is not None))
+
+
 def _size(recipe: Recipe, path: str) -> str:
-    if path == PYTHON_DOCS:
+    if path in (PYTHON_DOCS, PYTHON_TOPICS):
         return "the documentation of the running Python"
     place: Path = recipe.input(path)
     n_bytes = sum(file.stat().st_size for file in ([place] if place.is_file() else place.rglob("*")))

@@ -15,12 +15,12 @@ import logging
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from prealign import files
-from prealign.config.arms import Arm
+from prealign.config.arms import PLANS, Arm
 from prealign.config.evaluation import OWN_TESTS
 from prealign.dictionary.dictionary import Dictionary
 from prealign.dictionary.quality import against_gold
@@ -29,7 +29,7 @@ from prealign.evaluation.harness import load_model
 from prealign.evaluation.knowledge import KnowledgeTask
 from prealign.evaluation.lm_eval_adapter import LmEvalTask
 from prealign.evaluation.parts import Parts, has_parts, measure_missing
-from prealign.evaluation.statistics import compare, models_of
+from prealign.evaluation.statistics import FORMAT, RESULTS, compare, models_of
 from prealign.evaluation.table import wants_colour
 from prealign.evaluation.task import Task
 from prealign.evaluation.transfer import TransferTest, transfer_tests
@@ -41,10 +41,11 @@ from prealign.stages.stage import versions
 from prealign.stages.training import MODEL
 from prealign.train.compute import autocast_dtype
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 log = logging.getLogger(__name__)
 
-RESULTS = "results.json"
-FORMAT = 2
 BASELINE: Arm = "joint"
 
 
@@ -105,7 +106,9 @@ def _invented_facts(materials: Materials) -> list[KnowledgeTask]:
     if materials.recipe.knowledge.language is None:
         return []
     trained = [trained for trained, _ in materials.dictionaries]
-    return [KnowledgeTask.of(materials.recipe, materials.tokenizer, trained)]
+    task = KnowledgeTask.of(materials.recipe, materials.tokenizer, trained)
+    log.info("knowledge: %s", task)
+    return [task]
 
 
 def _transfer(materials: Materials) -> list[TransferTest]:
@@ -136,8 +139,13 @@ def _evaluate(materials: Materials, folder: Path) -> dict[str, Any]:
         log.info("eval: going on with %s; tasks that are done are not measured again", folder)
     tasks = tasks_of_arms(materials)
     models = [(arm, seed) for seed in recipe.training_seeds for arm in recipe.arms]
-    display = Display("evaluating", sum(len(tasks[arm]) for arm, _ in models), "tasks")
-    n_done = 0
+    done = [Parts.of(folder, arm, seed).is_done(task.name) for arm, seed in models for task in tasks[arm]]
+    n_done = sum(done)
+    display = Display("evaluating", len(done), "tasks", n_done)
+
+    def load(arm: Arm, seed: int) -> PreTrainedModel:
+        log.info("eval: measuring %s, seed %d", arm, seed)
+        return load_model(materials.for_seed(seed).layout.pretrain(arm).folder / MODEL)
 
     def tell(arm: Arm, task: str) -> None:
         nonlocal n_done
@@ -146,8 +154,7 @@ def _evaluate(materials: Materials, folder: Path) -> dict[str, Any]:
 
     try:
         for arm, seed in models:
-            model = materials.for_seed(seed).layout.pretrain(arm).folder / MODEL
-            measure_missing(partial(load_model, model), tasks[arm], _parts(folder, arm, seed), partial(tell, arm))
+            measure_missing(partial(load, arm, seed), tasks[arm], Parts.of(folder, arm, seed), partial(tell, arm))
             _free_memory()
     finally:
         display.close()
@@ -165,14 +172,10 @@ def _evaluate(materials: Materials, folder: Path) -> dict[str, Any]:
         "store": materials.store.fingerprint,
         "versions": versions(),
     }
-    with_items = models_of(results, lambda arm, seed, task: _parts(folder, arm, seed).items(task))
+    with_items = models_of(results, lambda arm, seed, task: Parts.of(folder, arm, seed).items(task))
     results["comparison"] = [row.as_dict() for row in compare(with_items, results["baseline"])]
     files.write_json(folder / RESULTS, results)
     return {"arms": list(arms), "seeds": recipe.training_seeds, "tasks": [task.name for task in tasks[recipe.arms[0]]]}
-
-
-def _parts(folder: Path, arm: str, seed: int) -> Parts:
-    return Parts(folder, f"{arm}-{seed}")
 
 
 def _free_memory() -> None:
@@ -185,11 +188,11 @@ def _free_memory() -> None:
 def _of_model(materials: Materials, folder: Path, arm: Arm, seed: int, tasks: list[Task]) -> dict[str, Any]:
     """A model's part of results.json."""
     recipe, layout = materials.recipe, materials.for_seed(seed).layout
-    pretrain, init = layout.pretrain(arm).manifest(), layout.init(layout.init_kind(arm)).manifest()
+    pretrain, init = layout.pretrain(arm).manifest(), layout.init(PLANS[arm].start).manifest()
     block = recipe.pretrain.block_size
     pairs = pretrain["summary"].get("pair_tokens") or {}
     text_of_init = init["summary"]["steps"] * recipe.init.lm_rows_per_step * block
-    found = {task.name: _parts(folder, arm, seed).read(task.name) for task in tasks}
+    found = {task.name: Parts.of(folder, arm, seed).read(task.name) for task in tasks}
     return {
         "seed": seed,
         "lm_tokens": {

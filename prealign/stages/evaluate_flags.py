@@ -129,11 +129,11 @@ def _check(flags: Flags, names: list[str]) -> None:
 
 def _evaluate(flags: Flags, names: dict[str, str], folder: Path) -> dict[str, Any]:
     from prealign.evaluation.parts import Parts, measure_missing
-    from prealign.evaluation.statistics import compare, models_of
+    from prealign.evaluation.statistics import FORMAT, RESULTS, compare, models_of
     from prealign.log import progress
 
     def parts(name: str) -> Parts:
-        return Parts(folder, f"{name.replace('/', '-')}-{SEED}")
+        return Parts.of(folder, name, SEED)
 
     arms = {}
     for name, place in progress(names.items(), "evaluating", len(names), "models"):
@@ -155,9 +155,9 @@ def _evaluate(flags: Flags, names: dict[str, str], folder: Path) -> dict[str, An
                 },
             }
         ]
-    results = {"format": 2, "seeds": [SEED], "baseline": flags.baseline, "arms": arms, "versions": versions()}
+    results = {"format": FORMAT, "seeds": [SEED], "baseline": flags.baseline, "arms": arms, "versions": versions()}
     rows = compare(models_of(results, lambda arm, _, task: parts(arm).items(task)), flags.baseline)
-    files.write_json(folder / "results.json", results | {"comparison": [row.as_dict() for row in rows]})
+    files.write_json(folder / RESULTS, results | {"comparison": [row.as_dict() for row in rows]})
     return {"models": names}
 
 

@@ -148,7 +148,8 @@ class Layout:
         on_words = recipe.init.lm_on == "words" and recipe.init.lm_weight > 0
         leave_out = ["guard"]  # a stage that was not stopped by it is what it would have been without it
         if not aligned:
-            leave_out += [name for name in self._alignment_settings if not (on_words and name in ORDER)]
+            kept = (*NO_ALIGNMENT, *(ORDER if on_words else ()))
+            leave_out += [name for name in type(recipe.init).model_fields if name not in kept]
         options = (
             options_of(recipe.model, "model")
             | options_of(recipe.init, "init", *leave_out)
@@ -230,21 +231,13 @@ class Layout:
         """The sentences that state invented facts and ask for them."""
         return {f"wording, {code}": self._content(wording_file(self.recipe, code)) for code in codes}
 
-    @staticmethod
-    def init_kind(arm: Arm) -> str:
-        return PLANS[arm].start
-
     @property
     def init_kinds(self) -> list[str]:
         """The starts that the recipe's arms need; a control that stops with the aligned start needs that one first."""
-        needed = {self.init_kind(arm) for arm in self.recipe.arms}
+        needed: set[str] = {PLANS[arm].start for arm in self.recipe.arms}
         if self.recipe.init.stop_at is not None:
             needed.add("aligned")
         return [kind for kind in INIT_KINDS if kind in needed]
-
-    @property
-    def _alignment_settings(self) -> list[str]:
-        return [name for name in type(self.recipe.init).model_fields if name not in NO_ALIGNMENT]
 
     def _content(self, path: Path) -> str:
         """Fingerprint of an input."""

@@ -162,6 +162,8 @@ class Stage:
         if (self.folder / MANIFEST).is_file() and not self.is_finished():
             log.info("%s: going on with %s, which lacks inputs that are new", self.name, self.folder)
             files.remove(self.working_folder)
+            # Before the folder loses its name, so that whatever a kill leaves is a stage that can be gone on with.
+            files.write_json(self.folder / STARTED, {name: self.manifest()[name] for name in self.identity})
             self.folder.rename(self.working_folder)
             (self.working_folder / MANIFEST).unlink()
         elif started.is_file():

@@ -226,7 +226,8 @@ class Clock:
             "waiting_share": round(self._row_waited_s / self._row_s, 4),
         }
         if peak_flops is not None:
-            timing["mfu"] = round(self._row_flops / self._row_s / peak_flops, 4)
+            # Four digits rather than places: a busy CPU may have 0.00003.
+            timing["mfu"] = float(f"{self._row_flops / self._row_s / peak_flops:.4g}")
         self._start_row()
         return timing
 

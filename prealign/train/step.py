@@ -9,6 +9,7 @@ passes of one row and two ranks of four rows take the same step, up to rounding.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -170,7 +171,7 @@ def _named(parts: Mapping[str, Parts], values: list[float]) -> dict[str, PartSum
     """The same over all ranks: sums and counts of each objective, one behind the other in `values`."""
     numbers = iter(values)
     return {
-        name: PartSums(told.by, list(told.names), *([next(numbers) for _ in told.sums] for _ in range(2)))
+        name: PartSums(told.by, list(told.names), *(list(itertools.islice(numbers, len(told.sums))) for _ in range(2)))
         for name, told in parts.items()
     }
 

@@ -41,3 +41,11 @@ def test_words_in_context_need_linked_sentences(tmp_path):
     assert recipe.reads_sentences
     assert not recipe.init.reads_sentences
     assert not read(tmp_path, "").reads_sentences
+
+
+def test_transfer_sets_have_files_of_their_own(tmp_path):
+    (tmp_path / "a.tsv").touch()
+    (tmp_path / "b.tsv").touch()
+    sets = ", ".join(f"{{name: {name}, train: {{en: [a.tsv]}}, test: {{en: [b.tsv]}}}}" for name in ("a b", "a-b"))
+    with pytest.raises(PrealignError, match="two transfer sets are named a-b, blanks written as dashes"):
+        read(tmp_path, f"data: {tmp_path}\neval: {{transfer: [{sets}]}}")

@@ -59,6 +59,11 @@ def test_three_kinds_of_mistake_are_told_together_with_file_and_line(tmp_path):
         (GOOD + "init: {learn_temperature: true, temperature: 5}", "starts and stays between 0.01 and 1.0"),
         ("languages: {en: {text: [python-docs]}}\nlanguages: {}", "languages (first on line 1)"),
         ("languages: {xx-y: {clone_of: en}}", "must name another language"),
+        ("languages: {xx-y: {clone_of: xx-y}}", "must name another language"),
+        (
+            "languages: {en: {text: [python-docs]}, xx: {clone_of: en}, yy: {clone_of: xx}}",
+            "language yy: `clone_of` must name another language of the recipe, which is no clone itself",
+        ),
         (GOOD + "    - {source: en, target: German}", "'German' is not a BCP 47 code"),
         (GOOD + "    - {source: en, target: en}", "source and target are both en"),
         (
@@ -75,6 +80,12 @@ def test_three_kinds_of_mistake_are_told_together_with_file_and_line(tmp_path):
         ),
         (GOOD + "init: {max_steps: 20, optimizer: {warmup_steps: 90}}", "leaves nothing of init.max_steps (20)"),
         (GOOD + "arms: []", "at least 1 item"),
+        ("languages: {en: {text: [python-docs-topics]}}", "languages.en.text[0]: python-docs-topics does not exist"),
+        (
+            GOOD + "eval: {gold_dictionaries: [{name: g, source: en, target: de, path: python-docs}]}",
+            "eval.gold_dictionaries[0].path: python-docs does not exist",
+        ),
+        (GOOD + "arms: [joint, joint]", "arms: joint is named twice"),
         (GOOD + "seeds: [3, 1, 3]", "seeds: 3 is named twice; each seed trains every arm once"),
         (GOOD + "seeds: [-1]", "seeds[0]: input should be greater than or equal to 0"),
         ("arms: [full_alignment]\nlanguages: {en: {text: [python-docs]}}", "it needs a language with `clone_of`"),
@@ -96,14 +107,55 @@ def test_all_mistakes_of_the_alignment_loss_are_told_with_those_of_other_section
     text = GOOD + "init: {temperature: 5, learn_temperature: true, layers: 9-2}\npretrain: {max_stepz: 5}\n"
     place = tmp_path / "recipe.yaml"
     assert mistakes(tmp_path, text) == [
-        f"  - {place}:9: init.temperature is 5.0; one that is learnt starts and stays between 0.01 and 1.0. "
-        "Also: init.layers is 9-2; a range begins with its lower end",
+        f"  - {place}:9: init.temperature is 5.0; one that is learnt starts and stays between 0.01 and 1.0",
+        f"  - {place}:9: init.layers is 9-2; a range begins with its lower end",
         f"  - {place}:10: pretrain.max_stepz is not a setting; did you mean max_steps?",
     ]
     (told,) = mistakes(tmp_path, GOOD, "--init.layers", "9-2")
     assert told == f"  - {place}: init.layers is 9-2; a range begins with its lower end"
     with pytest.raises(ValueError, match="a range begins with its lower end"):
         Recipe(languages={"en": {"text": ["python-docs"]}}, init=InitSettings(layers="9-2"))
+
+
+def test_everything_that_does_not_fit_together_is_told_at_once(tmp_path):
+    text = (
+        "languages: {en: {text: [python-docs]}, en-x-clone: {clone_of: en}}\n"
+        "arms: [full_alignment, during]\n"
+        "dictionary: {pairs: [{source: en, target: de}, {source: en-x-clone, target: en}]}\n"
+        "init: {max_steps: 20, lm_on: words, guard: {fr: 0.1}}\n"
+        "pretrain: {max_steps: 10, global_batch_rows: 7, per_device_train_batch_size: 2, whole_word_masking: true}\n"
+        "knowledge: {language: sw}\n"
+    )
+    told = mistakes(tmp_path, text)
+    sentences = (
+        "dictionary pair en-de: de is not among the languages",
+        "dictionary pair en-x-clone-en needs `parallel` text or a `path`",
+        "pretrain.global_batch_rows (7) must be a multiple",
+        "arm full_alignment reads running text in stage 1",
+        "arm during brings the 20 batches",
+        "init.guard: fr is not among the languages",
+        "pretrain.whole_word_masking is about hidden tokens",
+        "knowledge.language: sw must be one of the languages",
+    )
+    assert len(told) == len(sentences)
+    for line, sentence in zip(told, sentences, strict=True):
+        assert line.startswith(f"  - {tmp_path / 'recipe.yaml'}: {sentence}")
+
+
+def test_a_section_tells_all_its_mistakes(tmp_path):
+    place = tmp_path / "recipe.yaml"
+    text = "languages: {English: {text: [python-docs]}, de: {}, fr: {clone_of: xx}}\n"
+    text += "dictionary: {aligner: simalign, encoder_method: softmax, train_sentence_pairs: 9}\n"
+    assert [line.split(";")[0] for line in mistakes(tmp_path, text)] == [
+        f"  - {place}:1: languages: 'English' is not a BCP 47 code such as en, zh or pt-BR",
+        f"  - {place}:1: languages: language de has no `text` and is no clone of another",
+        f"  - {place}:1: languages: language fr: `clone_of` must name another language of the recipe, which is no "
+        "clone itself, and then `text` stays empty",
+        f"  - {place}:2: dictionary: the aligner simalign learns nothing from the text, so there is nothing to train: "
+        "leave out `train_sentence_pairs`",
+        f"  - {place}:2: dictionary: the aligner simalign needs `encoder`, the folder of a multilingual encoder",
+        f"  - {place}:2: dictionary: simalign has argmax and itermax",
+    ]
 
 
 @pytest.mark.parametrize("text", ["languages: [", "- a\n- b", "\tlanguages: 3"])

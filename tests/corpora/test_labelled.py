@@ -46,7 +46,7 @@ def test_single_texts_and_a_column_of_row_numbers(tmp_path: Path) -> None:
 
 def test_json_lines_with_names_or_numbers_as_labels(tmp_path: Path) -> None:
     records = [
-        {"premise": "Он спит.", "hypothesis": "Он бодр.", "label": 2, "idx": 7},
+        {"premise": "Он спит.", "hypothesis": "Он бодр.", "label": 2, "id": None, "idx": 7},
         {"sentence1": "Он спит.", "sentence2": "Он тих.", "gold_label": "entailment", "id": "x"},
     ]
     path = written(tmp_path / "a.jsonl", *map(json.dumps, records))
@@ -97,6 +97,9 @@ def test_many_bad_rows_are_counted_and_rows_must_differ(tmp_path: Path) -> None:
     twice = written(tmp_path / "b.tsv", "1\ta\tyes", "1\tb\tno")
     with pytest.raises(PrealignError, match="line 2: row 1 was there before"):
         read_examples(twice, ("row", "text", "label"), Drops())
+    header = written(tmp_path / "d.tsv", "premise\thypothesis\tgold_label", "a\tb\tneutral")
+    with pytest.raises(PrealignError, match=r"line 1: a header \(premise \| hypothesis \| gold_label\); take it away"):
+        read_examples(header, NLI, Drops())
     with pytest.raises(PrealignError, match=r"are read from \.tsv and \.jsonl"):
         read_examples(written(tmp_path / "c.txt", "a"), NLI, Drops())
 

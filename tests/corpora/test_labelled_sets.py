@@ -25,10 +25,9 @@ def data(tmp_path: Path) -> Path:
         for label in ("news", "wiki"):
             lines = "".join(f"{code} {label} {i}.\n" for i in range(1, 101))
             (tmp_path / f"{label}.{code}.txt").write_text(lines, encoding="utf-8")
-    rows = "".join(f"premise {i}\thypothesis {i}\t{'yes' if i % 2 else 'no'}\n" for i in range(1, 41))
-    (tmp_path / "pairs.tsv").write_text(rows, encoding="utf-8")
-    (tmp_path / "other.tsv").write_text(rows, encoding="utf-8")
-    (tmp_path / "maybe.tsv").write_text(rows.replace("yes", "maybe"), encoding="utf-8")
+    for name, yes in (("pairs", "yes"), ("other", "yes"), ("maybe", "maybe")):
+        rows = (f"{name} premise {i}\thypothesis {i}\t{yes if i % 2 else 'no'}\n" for i in range(1, 41))
+        (tmp_path / f"{name}.tsv").write_text("".join(rows), encoding="utf-8")
     return tmp_path
 
 
@@ -42,9 +41,9 @@ def pairs(**changes: Any) -> dict[str, Any]:
     return {"name": "pairs", "train": {"en": ["pairs.tsv"]}, "test": {"de": ["maybe.tsv"]}} | changes
 
 
-def read(data: Path, item: dict[str, Any]) -> LabelledSet:
+def read(data: Path, item: dict[str, Any], drops: Drops | None = None) -> LabelledSet:
     recipe = Recipe.model_validate({"data": str(data), "languages": LANGUAGES, "eval": {"transfer": [item]}})
-    return labelled_set(recipe, recipe.eval.transfer[0], Drops())
+    return labelled_set(recipe, recipe.eval.transfer[0], drops or Drops())
 
 
 def test_no_test_text_is_a_training_text_or_its_translation(data: Path) -> None:
@@ -94,6 +93,33 @@ def test_several_tables_are_one_set(data: Path) -> None:
     found = read(data, pairs(train={"en": ["pairs.tsv", "maybe.tsv"]}, test={"de": ["other.tsv"]}))
     assert len(found.train) == 80
     assert {example.row for example in found.train} >= {"1: 1", "2: 1"}
+
+
+@pytest.mark.parametrize("tested", [["pairs.tsv"], ["other.tsv", "pairs.tsv"]])
+def test_what_is_held_out_of_a_table_does_not_depend_on_its_place(data: Path, tested: list[str]) -> None:
+    """The second table of those trained on is the only one tested, or the second one of the tests is the first."""
+    with (data / "pairs.tsv").open("a", encoding="utf-8") as file:
+        file.write("no\tanswer\t-\n")
+    drops = Drops()
+    train = {"en": ["maybe.tsv", "pairs.tsv"], "de": ["other.tsv"]}
+    found = read(data, pairs(train=train, test={"en": tested}, held_out_share=0.4), drops)
+    trained, asked = ({example.texts[0].split()[-1] for example in part} for part in (found.train, found.test["en"]))
+    assert trained | asked == {str(number) for number in range(1, 41)}
+    assert not trained & asked
+    assert drops.counts == {"rows without a gold label": 1}  # read twice, counted once
+
+
+def test_a_text_that_is_tested_is_not_trained(data: Path) -> None:
+    """It stands in another row of another file."""
+    text = "the same premise\thypothesis\tno\n"
+    (data / "pairs.tsv").write_text(text + (data / "pairs.tsv").read_text(encoding="utf-8"), encoding="utf-8")
+    (data / "other.tsv").write_text((data / "other.tsv").read_text(encoding="utf-8") + text, encoding="utf-8")
+    drops = Drops()
+    found = read(data, pairs(test={"en": ["other.tsv"]}), drops)
+    assert (len(found.train), len(found.test["en"])) == (40, 41)
+    assert drops.as_dict() == {
+        "training examples whose text is tested": {"count": 1, "samples": ["the same premise | hypothesis"]}
+    }
 
 
 def test_topics_of_the_documentation_are_balanced_prose() -> None:

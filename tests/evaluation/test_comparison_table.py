@@ -28,13 +28,15 @@ def test_arms_against_headline_measures(results):
     ]
     notes = " ".join(line.strip() for line in lines[7:])
     assert "bits/byte: lower is better; how bits/byte was measured. P@1 words: higher is better;" in notes
-    assert "No different from chance, which lies in the interval: accuracy de (all arms)." in notes
+    assert "No different from chance, as far as the interval tells: accuracy de (all arms)." in notes
     assert "95 % t intervals over 3 seeds (2 degrees of freedom); text, dictionary and test sets are the same" in notes
     assert (
         "The mark * says that an arm differs from joint: paired t over seeds, p < 0.05 after Holm's correction over "
-        "the 4 headline measures of an arm."
+        "the 4 headline measures of each arm by itself."
     ) in notes
-    assert "were first trained on the very LM tokens that stage 1 consumes" in notes
+    assert "If none of the 2 arms differed from joint in anything, a mark would still stand somewhere in up to" in notes
+    assert "in up to 10 % of such experiments: 5 % for each arm." in notes
+    assert "all arms: joint, which stage 1 does not align, was first trained on the very LM tokens that" in notes
 
 
 def test_markdown(results):
@@ -76,7 +78,7 @@ def test_one_seed_without_items_has_no_interval_and_says_so(results):
     assert plain(table.rows[0][1]) == "2.575"
     notes = joined(table.notes)
     assert "There are no intervals: this takes two seeds or more, or the items of the tests." in notes
-    assert "all of them: no interval: its items were not kept." in notes
+    assert "all measures (all arms): no interval: its items were not kept." in notes
     assert "mark" not in notes
 
 
@@ -110,7 +112,47 @@ def test_unequal_text_is_told(results):
     assert "NOT" not in joined(comparison_table(results).notes)
     for part in results["arms"]["joint"]:
         part["lm_tokens"]["init"] = 0
-    assert "NOT seen the same number of LM tokens" in joined(comparison_table(results).notes)
+    notes = joined(comparison_table(results).notes)
+    assert "NOT seen the same number of LM tokens" in notes
+    assert "Equal text" not in notes
+
+
+def test_tokens_are_means_over_seeds(results):
+    """Stage 1 may end early, at another step with another seed, and the control with it."""
+    for parts in results["arms"].values():
+        for part, n in zip(parts, (100_000, 200_000, 600_000), strict=True):
+            part["lm_tokens"]["init"] = n
+    table = comparison_table(results)
+    assert table.rows[0][-2] == "300k"
+    assert "NOT" not in joined(table.notes)
+
+
+def test_values_that_never_change_are_told_once(results):
+    for arm, parts in results["arms"].items():
+        for part in parts:
+            for measure in part["tasks"]["bits_per_byte"]["measures"]:
+                measure["value"] = 2.5
+            if arm != "init_only":
+                part["tasks"]["word_retrieval"]["measures"][0]["value"] = 0.01
+    del results["comparison"]
+    notes = joined(comparison_table(results).notes)
+    assert (
+        "bits/byte de and bits/byte en (all arms); P@1 words en–de held out (joint and prealign): "
+        "all seeds gave the same value." in notes
+    )
+    row = next(row for row in difference_table(results).rows if row[:2] == ["bits/byte en", "prealign"])
+    assert row[-1] == "equal in all"
+
+
+def test_one_seed_has_no_column_of_seeds(results):
+    assert ("better", "in seeds") not in difference_table(one_seed(results)).header
+
+
+def test_chance_that_differs_between_arms_is_told_for_both(results):
+    for part in results["arms"]["prealign"]:
+        part["tasks"]["transfer topics"]["measures"][0]["chance"] = 0.5
+    table = comparison_table(results | {"comparison": []})
+    assert plain(table.rows[-1][4]) == "25.0 % or 50.0 %"
 
 
 def test_nothing_measured_is_a_table_too():

@@ -146,6 +146,9 @@ def test_a_name_that_is_a_word_and_a_missing_object_are_told(tmp_path):
     with pytest.raises(PrealignError, match=f"the invented names {name} are words of a dictionary.* another seed"):
         KnowledgeTask.of(recipe, tokenizer, [Dictionary.from_pairs([("x", name.lower())], "en", "de")])
     german = tmp_path / "de.yaml"
+    before = KnowledgeTask.of(recipe, tokenizer, []).signature
+    german.write_text(german.read_text(encoding="utf-8").replace("Obst", "Trockenobst"), encoding="utf-8")
+    assert KnowledgeTask.of(recipe, tokenizer, []).signature != before  # other candidates are not compared
     german.write_text(german.read_text(encoding="utf-8").replace("plums: Pflaumen, ", ""), encoding="utf-8")
     with pytest.raises(PrealignError, match=r"de\.yaml: the relation taste lacks plums"):
         KnowledgeTask.of(recipe, tokenizer, [])

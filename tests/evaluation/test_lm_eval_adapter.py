@@ -155,3 +155,19 @@ def test_a_metric_that_is_no_mean_has_no_items() -> None:
     assert (perplexity.value, perplexity.test, perplexity.better, perplexity.form) == (20.1, None, "lower", "number")
     assert (match.value, match.better, match.form, match.chance) == (0.5, "higher", "share", None)
     assert [(item.test, item.score) for item in outcome.items] == [("wiki exact_match", 1.0), ("wiki exact_match", 0.0)]
+
+
+def test_a_text_without_choices_has_no_chance() -> None:
+    """LAMBADA asks for one continuation and calls acc whether it is the most probable; here with two filters."""
+    sample = {
+        "doc_id": 0, "doc_hash": "a" * 64, "filter": "none", "target": "x", "filtered_resps": [[-9.0, True]],
+        "arguments": [["text", " word"]], "acc": 1.0,
+    }  # fmt: skip
+    found = {
+        "samples": {"lambada": [sample, sample | {"filter": "strict"}]},
+        "results": {"lambada": {"acc,none": 1.0, "acc,strict": 1.0}},
+        "versions": {"lambada": 1.0}, "n-shot": {"lambada": 0}, "n-samples": {}, "higher_is_better": {"lambada": {}},
+    }  # fmt: skip
+    measures = _outcome("lm_eval lambada", found, "0.4.13").measures
+    assert [(measure.name, measure.chance) for measure in measures] == [("acc", None), ("acc (strict)", None)]
+    assert "|n:1|" in measures[0].signature

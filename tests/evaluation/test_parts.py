@@ -57,7 +57,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(tiny_model, tmp_path):
     told = []
     measure_missing(load, tasks, parts, told.append)
     assert [task.runs for task in tasks] == [1, 1, 2, 1]
-    assert sorted(told) == sorted(task.name for task in tasks)
+    assert told == ["three", "four"]
     measure_missing(load, tasks, parts, told.append)  # nothing is left to do, and no model is loaded for it
     assert len(loads) == 2
     assert not list(tmp_path.rglob("*.partial"))

@@ -26,3 +26,8 @@ def test_of_several_runs_the_colour_tells_the_arm_and_the_dash_the_run():
     found = looks(["a/joint", "a/prealign", "b/joint", "b/mine"])
     assert [look.colour for look in found.values()] == [0, 1, 0, 8]
     assert [look.dash for look in found.values()] == [RUN_DASHES[0], RUN_DASHES[0], RUN_DASHES[1], RUN_DASHES[1]]
+
+
+def test_models_trained_elsewhere_have_colours_of_their_own():
+    found = looks(["a/model", "b/model", "b/joint"])
+    assert [look.colour for look in found.values()] == [8, 9, 0]

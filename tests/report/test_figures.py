@@ -101,3 +101,8 @@ def test_an_empty_chart_is_not_drawn():
 
 def test_a_legend_names_each_line_once():
     assert legend_html(chart().series * 2).count("<li>") == 2
+
+
+def test_chance_above_all_values_stays_inside():
+    chart = Chart("t", "x", "y", [Series("a", [(0, 0.01), (1, 0.02)], Look(0, ""))], "percent", level=("chance", 0.125))
+    assert chart.y_range()[1] > 0.125

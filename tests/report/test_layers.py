@@ -42,3 +42,14 @@ def test_sentences_by_layer_and_way_of_pooling():
 
 def test_nothing_measured_is_nothing_drawn():
     assert word_charts({"joint": [{}], "prealign": []}) == sentence_charts({}) == []
+
+
+def test_models_of_other_depth_and_tests_with_other_chances_are_not_drawn_as_one():
+    scores = {
+        "a/joint": [{"en--de": {"held_out": words(0.1, 0.2, 0.1)}}],
+        "b/joint": [{"en--de": {"held_out": words(0.1, 0.2, 0.3, 0.1, chance=0.02)}}],
+    }
+    (chart,) = word_charts(scores)
+    assert chart.level is None
+    assert chart.x_names == {0.0: "in"}
+    assert chart.x_label == "layer; each line ends with the output rows"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from prealign.errors import PrealignError
 from prealign.report import png
 from prealign.report.page import write_comparison, write_report
 from prealign.report.runs import Run
@@ -70,7 +71,7 @@ def test_page(tmp_path, run):
         "joint de news 18 12",
         "prealign 5.0 % 4.8 % 2,400 114 0.40 %",
         "precision 99.3 % source language en",
-        "joint 205k 819k 1.2e12 4.1e12 76 266 31",
+        "joint 205k 819k 1.2e12 4.1e12 2 8 31",
         "prealign run runs/quickstart/recipe.yaml",
         "seeds 1, 2, 3 token store a359",
         "torch 2.13.0",
@@ -168,6 +169,15 @@ def test_figures_of_an_older_report_do_not_stay(tmp_path, run):
     write(tmp_path, run)
     write(tmp_path, replace(run, metrics={}))
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["retrieval-layers-1.png"]
+
+
+def test_a_folder_that_holds_other_files_is_not_replaced(tmp_path, run):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "thesis.tex").write_text("mine")
+    with pytest.raises(PrealignError, match=r"figures is to be replaced .* holds other files \(thesis.tex\)"):
+        write(tmp_path, run)
+    assert (tmp_path / "figures" / "thesis.tex").read_text() == "mine"
 
 
 def test_runs_side_by_side(tmp_path, run):

@@ -26,7 +26,7 @@ def test_a_folder_without_results_is_no_run(tmp_path):
 @pytest.mark.parametrize("value", [{"arms": {}, "seeds": [1]}, {"format": 3}, []], ids=str)
 def test_results_of_another_version_say_how_to_renew_them(tmp_path, value):
     write_results(tmp_path, value)
-    with pytest.raises(PrealignError, match=r"this version reads format 2.*prealign eval .* --fresh eval"):
+    with pytest.raises(PrealignError, match=r"this version reads format 2.*with `prealign eval`"):
         read_results(tmp_path)
 
 
@@ -65,6 +65,33 @@ def test_runs_of_one_seed_are_compared_by_their_items(run, tmp_path):
     assert rows["b/joint", "transfer topics"]["difference"] == pytest.approx(-0.5)
     assert rows["b/joint", "transfer topics"]["p_value"] < 0.001
     assert "not kept" in rows["b/joint", "word_retrieval"]["remark"]
+
+
+def test_models_named_by_paths_find_their_items(run, tmp_path):
+    results = json.loads(json.dumps(run.results))
+    (part, *_), tasks = results["arms"]["joint"], {}
+    results["arms"] = {arm: [part | {"seed": 0, "tasks": tasks}] for arm in ("a/model", "b/model")}
+    measure = part["tasks"]["transfer topics"]["measures"][0]
+    measure["value"] = 0.5
+    tasks["transfer topics"] = {"scores": {}, "measures": [measure]}
+    items = [Item(measure["test"], str(place), place % 2) for place in range(100)]
+    for arm in results["arms"]:
+        Parts.of(tmp_path, arm, 0).write("transfer topics", Outcome({}, [], items))
+    models = replace(run, name="models", results=results | {"baseline": "a/model"}, metrics={}, evaluation=tmp_path)
+    found = side_by_side([models, replace(models, name="more")]).results
+    assert found["baseline"] == "models/a/model"
+    assert {(row["arm"], row["n_items"]) for row in found["comparison"]} == {(arm, 100) for arm in found["arms"]}
+
+
+def test_seeds_stand_in_the_order_of_the_values(run):
+    results = json.loads(json.dumps(run.results))
+    for models in results["arms"].values():
+        models[0]["seed"] = 7
+    found = side_by_side([replace(run, results=results), replace(run, name="other")]).results
+    assert found["seeds"] == [7, 2, 3, 1]
+    row = next(row for row in found["comparison"] if row["arm"] == "other/joint")
+    assert [value is None for value in row["values"]] == [True, False, False, False]
+    assert "the difference is that of the 2 seeds shared with quickstart/joint" in row["remark"]
 
 
 def test_two_runs_of_one_name_are_refused(run):

@@ -20,7 +20,17 @@ def test_measures_of_a_task_stand_beside_chance_and_their_conditions(results):
     assert plain(table.rows[2]) == ["prealign", "29.1 ± 0.9 %*", "39.1 ± 0.9 %"]
     assert plain(table.rows[3]) == ["chance", "0.14 %", "0.68 %"]
     assert "P@5 words en–de held out: how P@5 words was measured." in table.notes
-    assert "P@1 words en–de held out; P@5 words en–de held out: conditions: en–de held out|n:400" in table.notes
+    assert "all measures: conditions: en–de held out|n:400" in table.notes
+
+
+def test_a_remark_names_the_arms_that_it_is_about(results):
+    for part in results["arms"]["prealign"]:
+        part["tasks"]["word_retrieval"]["measures"][0]["value"] = 0.3
+        part["tasks"]["word_retrieval"]["measures"][1]["signature"] = "n:500"
+    rows = comparisons(results | {"comparison": []})
+    notes = tables.measures_table([row for row in rows if row.task == "word_retrieval"]).notes
+    assert "P@1 words en–de held out (prealign): all seeds gave the same value" in notes
+    assert "P@5 words en–de held out (prealign): conditions: n:500" in notes
 
 
 def test_measures_without_chance_have_no_row_for_it(results):
@@ -46,9 +56,22 @@ def test_a_transfer_ratio_that_is_withheld_says_why():
 
     arms = {"joint": [model({"withheld": "en recall is chance."})], "prealign": [model({"above_chance": 0.5})]}
     assert plain(tables.knowledge_notes(arms)) == [
-        "No transfer ratio for joint, de: en recall is chance.",
+        "No transfer ratio for de (joint): en recall is chance.",
         "Objects that trained dictionary entries cover: de 90.0 %.",
     ]
+
+
+def test_a_transfer_ratio_may_be_withheld_for_some_seeds():
+    def model(reason):
+        ratio = {"withheld": reason} if reason else {"above_chance": 0.5}
+        return {"tasks": {"knowledge": {"scores": {"ratio": {"de": ratio, "fr": ratio}}}}}
+
+    arms = {"joint": [model("nothing."), model("nothing.")], "prealign": [model(""), model("nothing.")]}
+    assert tables.knowledge_notes(arms) == [
+        "No transfer ratio for de / fr (joint and prealign (1 of 2 seeds)): nothing."
+    ]
+    arms["prealign"] = arms["joint"]
+    assert tables.knowledge_notes(arms) == ["No transfer ratio for de / fr (all arms): nothing."]
 
 
 def test_switching_is_counted_over_all_rows_and_seeds(metrics):
@@ -66,6 +89,14 @@ def test_costs_are_means_over_seeds(results):
     ]  # fmt: skip
     assert table.rows[0] == ["joint", "205k", "819k", "1.2e12", "4.1e12", "76", "276", "31", "2.97k", "2.4M"]
     assert table.notes == ["Of one training each, mean over seeds."]
+
+
+def test_costs_count_a_resumed_training_whole(results, metrics):
+    """The manifest, and so results.json, has the seconds of the last process; the clock of the rows goes on."""
+    results["arms"]["joint"][0]["seconds"]["pretrain"] = 1.0
+    table = tables.costs_table(results["arms"], metrics)
+    assert table.rows[0][5:7] == ["2", "8"]  # the last row of each stage: steps 10 and 40, five a second
+    assert any("all parts of a resumed one" in note for note in table.notes)
 
 
 def test_costs_that_are_not_known_are_dashes(metrics):
@@ -97,6 +128,12 @@ def test_settings_that_differ():
 )
 def test_values_for_people(value, key, text):
     assert plain([tables.text_of(value, key)]) == [text]
+
+
+def test_what_a_card_says_of_itself_is_told_once():
+    card = tables.dictionary_card({"entries": 4, "quality": {"entries": 4, "precision": 0.5}})
+    assert plain([value for _, value in card["facts"]]) == ["4"]
+    assert [key for key, _ in card["quality"]] == ["precision"]
 
 
 def test_long_cards_are_cut_and_say_so():

@@ -34,6 +34,8 @@ print(*({{"torch", "transformers"}} & set(sys.modules)), file=sys.stderr)
         ["build-dict", "--help"],
         ["preview", "--help"],
         ["dictionary", "--help"],
+        ["eval", "--help"],
+        ["report", "--help"],
     ],
 )
 def test_help_answers_without_loading_torch(arguments):
@@ -56,7 +58,12 @@ def test_a_recipe_with_three_mistakes_is_told_in_full_with_exit_code_2(tmp_path,
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["pretain", "x.yaml"], "did you mean pretrain?"),
+        (["pretain", "x.yaml"], "did you mean pretrain? `prealign"),
+        (["zzz"], "no command 'zzz'. `prealign"),
+        (["eval", "no/such/model"], "no recipe, run folder or model no/such/model"),
+        (["report", "absent"], "run folders do not exist:\n  - absent"),
+        (["report", "absent.yaml"], "The recipe absent.yaml does not exist"),
+        (["doctor", "--jsn"], "nothing but --json, got --jsn"),
         (["run", "absent.yaml"], "absent.yaml does not exist"),
         (["build-dict", "--parallel", "no.tsv", "--source", "en", "--target", "de", "--output", "out"], "no.tsv"),
     ],
@@ -64,6 +71,23 @@ def test_a_recipe_with_three_mistakes_is_told_in_full_with_exit_code_2(tmp_path,
 def test_mistakes_on_the_command_line(arguments, sentence, capsys):
     assert cli.run(arguments) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_eval_names_the_model_inside_a_folder(tmp_path, capsys):
+    (tmp_path / "model").mkdir()
+    assert cli.run(["eval", str(tmp_path)]) == 2
+    assert "Its model is" not in capsys.readouterr().err
+    (tmp_path / "model" / "config.json").write_text("{}")
+    assert cli.run(["eval", str(tmp_path)]) == 2
+    assert f"Its model is {tmp_path / 'model'}." in capsys.readouterr().err
+
+
+def test_a_reader_who_has_seen_enough_is_no_mistake():
+    program = [sys.executable, "-c", "from prealign.cli import main; main(['doctor'])"]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 0
 
 
 def test_what_the_system_refuses_is_a_sentence(tmp_path, capsys):

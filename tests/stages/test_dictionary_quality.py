@@ -100,6 +100,10 @@ def test_a_dictionary_against_gold(folder: Path, capsys: pytest.CaptureFixture[s
     assert found["coverage"]["value"] == pytest.approx(2 / 3)
     code, told = run(capsys, "quality", "ours", "--gold", "gold.en-de.tsv")
     assert (code, "gold.en-de.tsv 3" in told) == (0, True)
+    (folder / "b").mkdir()
+    (folder / "b" / "gold.en-de.tsv").write_text("dog\thund\n")
+    code, told = run(capsys, "quality", "ours", "--gold", "gold.en-de.tsv", "b/gold.en-de.tsv")
+    assert [line.split()[0] for line in told.splitlines() if ".tsv  " in line] == ["gold.en-de.tsv", "b/gold.en-de.tsv"]
 
 
 def test_a_gold_dictionary_of_other_languages(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,3 +111,14 @@ def test_a_gold_dictionary_of_other_languages(folder: Path, capsys: pytest.Captu
     Dictionary.from_pairs([("Bank", "bank")], "de", "en").write(folder / "gold")
     code, told = run(capsys, "quality", "ours", "--gold", "gold")
     assert (code, "its card says source_language de, but en was asked for" in told) == (2, True)
+
+
+def test_gold_of_another_direction_and_no_gold_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("ours.en-de.tsv", "gold.en-fr.tsv"):
+        (folder / name).write_text("house\tHaus\n", encoding="utf-8")
+    code, told = run(capsys, "quality", "ours.en-de.tsv", "--gold", "gold.en-fr.tsv")
+    assert code == 2
+    assert "gold.en-fr.tsv is named as a dictionary of en-fr, but ours.en-de.tsv is en-de" in told
+    code, told = run(capsys, "quality", "ours.en-de.tsv", "--gold")
+    assert code == 2
+    assert "--gold names no file" in told

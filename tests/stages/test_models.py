@@ -89,8 +89,9 @@ def test_an_encoder_goes_the_whole_way(recipe: Callable[..., Path], tmp_path: Pa
     folder = tmp_path / "encoder"
     results = json.loads((folder / "eval" / "results.json").read_text())["arms"]
     for arm in ("joint", "init_only"):
-        assert set(results[arm]["masked_lm_loss"]) == {"en", "ru"}
-        assert "bits_per_byte" not in results[arm]
+        (part,) = results[arm]
+        assert set(part["tasks"]["masked_lm_loss"]["scores"]) == {"en", "ru"}
+        assert "bits_per_byte" not in part["tasks"]
         model = AutoModelForMaskedLM.from_pretrained(folder / "pretrain" / arm / "model")
         assert model.config.model_type == "xlm-roberta"
     card = (folder / "pretrain" / "joint" / "model" / "README.md").read_text()

@@ -22,9 +22,3 @@ def test_the_collator_example_runs_in_a_plain_trainer(finished_run, tmp_path, mo
     batch = names["collator"](names["rows"])
     assert set(batch) == {"input_ids", "attention_mask", "labels"}
     assert (tmp_path / "runs" / "trainer").is_dir()
-
-
-def test_files_that_the_readme_names_exist():
-    named = re.findall(r"\]\(((?!http)[^)#]+)\)", README.read_text(encoding="utf-8"))
-    assert named
-    assert [name for name in named if not (README.parent / name).exists()] == []

@@ -112,4 +112,4 @@ def test_mistakes_give_a_sentence(tmp_path, folder, capsys, arguments, sentence)
 def test_an_older_run_is_told_to_be_measured_again(folder, capsys):
     (folder / "eval" / "results.json").write_text(json.dumps({"arms": {"joint": {}}, "seeds": [1]}))
     assert prealign(["report", str(folder)]) == 2
-    assert f"prealign eval {folder} --fresh eval" in capsys.readouterr().err
+    assert f"prealign eval {folder}/recipe.yaml --fresh eval" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from prealign import files
@@ -112,3 +114,25 @@ def test_a_stage_goes_on_when_all_it_lacks_are_inputs_that_may_come_later(tmp_pa
             refused.is_finished()
     with pytest.raises(PrealignError, match="corpus: not there when it was made"):
         stage(one="a", two="b", three="c", corpus="new").is_finished()
+
+
+def test_a_kill_while_a_finished_stage_begins_to_grow_loses_nothing(tmp_path, monkeypatch):
+    def stage(**inputs: str) -> Stage:
+        return Stage("eval", tmp_path / "eval", {}, inputs, growing=("one", "two"))
+
+    stage(one="a").build(make("dear"))
+    remove = Path.unlink
+
+    def killed(self: Path, missing_ok: bool = False) -> None:
+        if self.name == MANIFEST:
+            raise KeyboardInterrupt
+        remove(self, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        stage(one="a", two="b").begin_or_resume()
+    monkeypatch.undo()
+    folder = stage(one="a", two="b").begin_or_resume()
+    assert (folder / "result").read_text() == "dear"
+    stage(one="a", two="b").finish({}, 1.0)
+    assert sorted(place.name for place in (tmp_path / "eval").iterdir()) == [MANIFEST, "result"]

@@ -105,4 +105,4 @@ def test_rows_tell_the_mfu_where_a_peak_is_known(run: Callable[..., Outcome], tm
         per_label = (72 * (6 * cost.body + 12 * cost.attention * 12) + 6 * cost.head * 66) / 66
         least = timing["tokens_per_s"] * per_label / 1e9
         assert least < timing["mfu"] < 1.4 * least
-        assert timing["alignment_per_s"] == pytest.approx(timing["tokens_per_s"] * 8 / 66, rel=0.01)
+        assert timing["alignment_per_s"] == pytest.approx(timing["tokens_per_s"] * 8 / 66, rel=0.01, abs=0.1)

@@ -118,3 +118,5 @@ def test_speeds_are_of_the_row_and_leave_out_measuring_and_saving() -> None:
     }  # fmt: skip
     clock.add(1.0, 1.5, {"lm": 70.0}, flops=0.0)
     assert clock.take(None) == {"seconds": 105.0, "tokens_per_s": 70.0, "waiting_share": 0.0}
+    clock.add(3.0, 1.5, {"lm": 1.0}, flops=1e6)
+    assert clock.take(peak_flops=10e9)["mfu"] == 3.333e-05
