@@ -113,7 +113,8 @@ def measured(place: Path, arm: str) -> dict[str, float]:
     """The numbers of one finished run; empty if it is not there."""
     if not (place / "eval" / "results.json").is_file():
         return {}
-    result: dict[str, Any] = json.loads((place / "eval" / "results.json").read_text())["arms"][arm]
+    (model,) = json.loads((place / "eval" / "results.json").read_text())["arms"][arm]
+    result: dict[str, Any] = {name: task["scores"] for name, task in model["tasks"].items()}
     kind = "control" if arm == "joint" else "aligned"
     rows = [json.loads(line) for line in (place / "init" / kind / "metrics.jsonl").read_text().splitlines()]
     after_init = [row for row in rows if row["kind"] == "eval"][-1]

@@ -75,7 +75,7 @@ def test_settings_that_are_named_exist(page: Path) -> None:
 
 @of_pages
 def test_commands_that_are_named_exist(page: Path) -> None:
-    code = " ".join(re.findall(r"```.*?```|^ {4,}.*$|`[^`\n]+`", text_of(page), flags=re.DOTALL | re.MULTILINE))
+    code = " ".join(re.findall(r"```.*?```|^ {4,}[^\n]*$|`[^`\n]+`", text_of(page), flags=re.DOTALL | re.MULTILINE))
     tools = {tool.__metadata__[0].name for tool in Flags.__args__}
     commands = {*RECIPE_COMMANDS, "doctor", "dictionary"}
     named = COMMAND.findall(code)

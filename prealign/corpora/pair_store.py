@@ -79,6 +79,27 @@ class PairStream:
         source, target = (tokens[starts[number] : starts[number + 1]] for tokens, starts in sides)
         return source, target
 
+    def numbers_of_links(self, number_of: Mapping[int, int]) -> NDArray[np.int64]:
+        """The number that belongs to the two words of each link, -1 where there is none, [links].
+
+        Args:
+            number_of: `words_key` of two words -> their number.
+        """
+        if not number_of:
+            return np.full(len(self.words), -1)
+        keys = np.array(sorted(number_of), dtype=np.uint64)
+        numbers = np.array([number_of[key] for key in keys.tolist()], dtype=np.int64)
+        places = np.searchsorted(keys, self.words).clip(max=len(keys) - 1)
+        return np.where(keys[places] == self.words, numbers[places], -1)
+
+    def pairs_with(self, links: NDArray[np.bool_], longest: int) -> NDArray[np.int64]:
+        """The sentence pairs that have one of these links, [links], and no sentence of more than `longest` tokens."""
+        before = np.concatenate([[0], np.cumsum(links)])  # of these links, up to each link
+        linked = np.diff(before[self.link_starts]) > 0
+        short = np.maximum(np.diff(self.source_starts), np.diff(self.target_starts)) <= longest
+        found: NDArray[np.int64] = (linked & short).nonzero()[0]
+        return found
+
 
 class PairStore:
     """A finished pair store."""

@@ -111,7 +111,7 @@ class ContextTest:
         """
         languages = asked.source_language, asked.target_language
         entry_of_link = _entries_of_links(stream, asked)
-        pairs = _usable(stream, entry_of_link >= 0, max_tokens - 1)
+        pairs = stream.pairs_with(entry_of_link >= 0, longest=max_tokens - 1)
         order = np.argsort(draws.bits(draws.key("words in context", name), len(pairs)), kind="stable")
         rows: tuple[list[list[int]], list[list[int]]] = ([], [])
         found: tuple[list[Occurrence], list[Occurrence]] = ([], [])
@@ -193,21 +193,7 @@ def _entries_of_links(stream: PairStream, dictionary: Dictionary) -> NDArray[np.
     number_of: dict[int, int] = {}
     for number, entry in enumerate(dictionary.entries):
         number_of.setdefault(words_key(entry.source, entry.target, languages), number)
-    if not number_of:
-        return np.full(len(stream.words), -1)
-    keys = np.array(sorted(number_of), dtype=np.uint64)
-    numbers = np.array([number_of[key] for key in keys.tolist()], dtype=np.int64)
-    places = np.searchsorted(keys, stream.words).clip(max=len(keys) - 1)
-    return np.where(keys[places] == stream.words, numbers[places], -1)
-
-
-def _usable(stream: PairStream, counts: NDArray[np.bool_], longest: int) -> NDArray[np.int64]:
-    """The sentence pairs with a link that counts and no sentence of more than `longest` tokens."""
-    before = np.concatenate([[0], np.cumsum(counts)])  # links that count up to each link
-    linked = np.diff(before[stream.link_starts]) > 0
-    short = np.maximum(np.diff(stream.source_starts), np.diff(stream.target_starts)) <= longest
-    found: NDArray[np.int64] = (linked & short).nonzero()[0]
-    return found
+    return stream.numbers_of_links(number_of)
 
 
 def _gold(source: Side, target: Side, right: Sequence[Dictionary]) -> Gold:

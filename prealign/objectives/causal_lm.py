@@ -66,7 +66,7 @@ class CausalLM:
         inputs = {"use_cache": False, **text_inputs(model, batch, self._separate)}
         if self._plain(model):
             hidden = model.base_model(**inputs).last_hidden_state.flatten(0, 1)
-            loss, losses = head_losses(hidden, model.get_output_embeddings().weight, labels)
+            loss, losses = head_loss(hidden, model.get_output_embeddings().weight, labels)
         else:
             logits = model(**inputs).logits.float().flatten(0, 1)
             losses = F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="none")
@@ -76,18 +76,15 @@ class CausalLM:
         return loss
 
 
-def head_loss(hidden: Tensor, weight: Tensor, labels: Tensor, chunk: int | None = None) -> Tensor:
-    """Sum of the cross-entropy of `hidden @ weight.T` against the labels, in chunks.
+def head_loss(hidden: Tensor, weight: Tensor, labels: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of `hidden @ weight.T` against the labels, in chunks.
 
     Args:
         hidden: [positions, width]; weight: [vocabulary, width]; labels: [positions], -100 where nothing is predicted.
         chunk: positions at a time; None takes as many as objectives/chunks.py gives.
+    Returns:
+        The sum, and what each position adds to it, [positions], which has no gradient.
     """
-    return head_losses(hidden, weight, labels, chunk)[0]
-
-
-def head_losses(hidden: Tensor, weight: Tensor, labels: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
-    """The same sum, and what each position adds to it, [positions], which has no gradient."""
     if chunk is None:
         chunk = rows_at_once(weight.shape[0], hidden.device)
     kind = hidden.device.type

@@ -85,7 +85,7 @@ class ContextWords:
             if stream is None:
                 continue
             of_links = groups_of_links(stream, dictionary, numbers)
-            chosen = _usable(stream, of_links, block - 1)
+            chosen = stream.pairs_with(of_links >= 0, longest=block - 1)
             log.info(
                 "words in context, %s-%s: %s of %s sentence pairs, %s of %s links are trained entries",
                 dictionary.source_language, dictionary.target_language, f"{len(chosen):,}", f"{len(stream):,}",
@@ -198,18 +198,4 @@ def groups_of_links(
         number = numbers.get((languages[0], entry.source))
         if number is not None:  # words that the tokenizer cannot write have no group
             group_of.setdefault(words_key(entry.source, entry.target, languages), number)
-    keys = np.array(sorted(group_of), dtype=np.uint64)
-    if not len(keys):
-        return np.full(len(stream.words), -1)
-    groups = np.array([group_of[key] for key in keys.tolist()], dtype=np.int64)
-    places = np.searchsorted(keys, stream.words).clip(max=len(keys) - 1)
-    return np.where(keys[places] == stream.words, groups[places], -1)
-
-
-def _usable(stream: PairStream, groups: NDArray[np.int64], longest: int) -> NDArray[np.int64]:
-    """The sentence pairs with a link that counts and no sentence of more than `longest` tokens."""
-    before = np.concatenate([[0], np.cumsum(groups >= 0)])  # links that count up to each link
-    linked = np.diff(before[stream.link_starts]) > 0
-    short = np.maximum(np.diff(stream.source_starts), np.diff(stream.target_starts)) <= longest
-    found: NDArray[np.int64] = (linked & short).nonzero()[0]
-    return found
+    return stream.numbers_of_links(group_of)

@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from prealign.objectives.causal_lm import CausalLM, head_is_plain, head_loss, head_losses
+from prealign.objectives.causal_lm import CausalLM, head_is_plain, head_loss
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40}
 IDS = {"vocab_size": 61, "pad_token_id": 3, "bos_token_id": 1, "eos_token_id": 2}
@@ -63,7 +63,7 @@ def test_chunked_head_equals_full_head(chunk: int, scale: float) -> None:
     hidden, weight, labels = head_inputs(scale)
     full = F.cross_entropy(hidden @ weight.T, labels, ignore_index=-100, reduction="sum")
     expected = torch.autograd.grad(full * 0.3, (hidden, weight))
-    chunked = head_loss(hidden, weight, labels, chunk)
+    chunked = head_loss(hidden, weight, labels, chunk)[0]
     found = torch.autograd.grad(chunked * 0.3, (hidden, weight))
     # Sums of 40 and 23 float32 numbers in another order: some units in the last place.
     torch.testing.assert_close(chunked, full, rtol=1e-6, atol=1e-6)
@@ -73,19 +73,19 @@ def test_chunked_head_equals_full_head(chunk: int, scale: float) -> None:
 
 def test_only_the_asked_gradients_are_made() -> None:
     hidden, weight, labels = head_inputs()
-    (only,) = torch.autograd.grad(head_loss(hidden.detach(), weight, labels), weight)
-    (both,) = torch.autograd.grad(head_loss(hidden, weight, labels), weight)
+    (only,) = torch.autograd.grad(head_loss(hidden.detach(), weight, labels)[0], weight)
+    (both,) = torch.autograd.grad(head_loss(hidden, weight, labels)[0], weight)
     assert torch.equal(only, both)
     with torch.no_grad():
-        assert not head_loss(hidden, weight, labels).requires_grad
+        assert not head_loss(hidden, weight, labels)[0].requires_grad
 
 
 def test_bfloat16_autocast_is_near_float32() -> None:
     hidden, weight, labels = head_inputs()
-    full = head_loss(hidden, weight, labels)
+    full = head_loss(hidden, weight, labels)[0]
     expected = torch.autograd.grad(full, (hidden, weight))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = head_loss(hidden, weight, labels)
+        half = head_loss(hidden, weight, labels)[0]
     found = torch.autograd.grad(half, (hidden, weight))
     assert half.dtype == torch.float32
     torch.testing.assert_close(half, full, rtol=1e-2, atol=0)  # bfloat16 keeps 8 bits: 0.4 % per number
@@ -100,7 +100,7 @@ def test_gradients_of_bfloat16_weights_are_summed_in_float32() -> None:
     hidden, weight = (torch.randn(rows, 32, generator=draw).bfloat16() for rows in (2048, 50))
     labels = torch.randint(0, 50, (2048,), generator=draw)
     weight.requires_grad_()
-    (half,) = torch.autograd.grad(head_loss(hidden, weight, labels, chunk=4), weight)
+    (half,) = torch.autograd.grad(head_loss(hidden, weight, labels, chunk=4)[0], weight)
     full = F.cross_entropy(hidden.float() @ weight.float().T, labels, reduction="sum")
     (expected,) = torch.autograd.grad(full, weight)
     assert half.dtype == torch.bfloat16
@@ -160,7 +160,7 @@ def test_parts_are_the_losses_of_the_languages_rows(name: str) -> None:
 
 def test_losses_of_positions_are_those_of_the_full_head() -> None:
     hidden, weight, labels = head_inputs()
-    loss, losses = head_losses(hidden, weight, labels, chunk=7)
+    loss, losses = head_loss(hidden, weight, labels, chunk=7)
     expected = F.cross_entropy(hidden @ weight.T, labels, ignore_index=-100, reduction="none")
     torch.testing.assert_close(losses, expected.detach(), rtol=1e-5, atol=1e-6)
     assert loss.requires_grad
