@@ -79,7 +79,7 @@ def _training(materials: Materials, arm: Arm) -> Training:
         "words aligned": ("before pretraining" if plan.start == "aligned" else "not")
         if plan.alignment == "none"
         else f"{plan.alignment} pretraining",
-        **({} if plan.translations == "none" else {"sentence pairs": PAIRS[plan.translations]}),
+        **({} if plan.translations == "none" else {"use of sentence pairs": PAIRS[plan.translations]}),
         **about_vocabulary(plan.start),
         "LM tokens of the start": f"{started['lm_tokens']:,}",
     }

@@ -46,7 +46,7 @@ def make_translations(recipe: Recipe) -> None:
 def _make(recipe: Recipe, layout: Layout, folder: Path) -> dict[str, Any]:
     layout.tokenizer.require("prealign tokenizer RECIPE")
     tokenizer = load_tokenizer(layout.tokenizer.folder)
-    tested = tested_sentences(recipe, layout, tokenizer)
+    tested = sentences_under_test(recipe, layout, tokenizer)
     drops = {f"{pair.source}--{pair.target}": Drops() for pair in recipe.translations.pairs}
     found = {
         (pair.source, pair.target): encode_pairs(
@@ -81,7 +81,7 @@ def _chosen(
     return iter(usable) if most is None else sample(usable, most, recipe.seed)
 
 
-def tested_sentences(recipe: Recipe, layout: Layout, tokenizer: PreTrainedTokenizerFast) -> dict[str, set[str]]:
+def sentences_under_test(recipe: Recipe, layout: Layout, tokenizer: PreTrainedTokenizerFast) -> dict[str, set[str]]:
     """The sentences of all sets of `eval.sentences`, by language."""
 
     def store() -> TokenStore:

@@ -22,7 +22,7 @@ from prealign.config.recipe import read_recipe
 from prealign.corpora.clone import clone
 from prealign.corpora.pair_store import PairStore
 from prealign.stages.layout import Layout
-from prealign.stages.translation_store import tested_sentences
+from prealign.stages.translation_store import sentences_under_test
 from prealign.tokenizer.load import load_tokenizer
 from prealign.train.metrics import read_rows
 
@@ -97,7 +97,7 @@ def test_each_arm_adds_its_losses(whole: Path) -> None:
 def test_clones_to_train_on_are_clones_and_in_no_test(whole: Path) -> None:
     recipe = read_recipe(whole)
     tokenizer = load_tokenizer(whole / "tokenizer")
-    tested = tested_sentences(recipe, Layout(recipe), tokenizer)
+    tested = sentences_under_test(recipe, Layout(recipe), tokenizer)
     assert {code: len(sentences) for code, sentences in tested.items()} == {"en": 20, "en-x-clone": 20}
     (stream,) = PairStore(whole / "translations").streams.values()
     assert len(stream) == 300

@@ -120,7 +120,7 @@ def test_planned_whole(name: str, told: str, corpora: Path, tmp_path: Path, caps
         ("infoxlm-tiny", "--seeds 1 --tokenizer.vocab-size 400 --translations.tlm-pairs-per-step 4"),
         (
             "paper/infoxlm-base",
-            "--arms infoxlm --tokenizer.path None --tokenizer.vocab-size 700 --model.checkpoint None "
+            "--arms infoxlm --tokenizer.path None --tokenizer.vocab-size 600 --model.checkpoint None "
             "--model.preset tiny "
             "--translations.tlm-pairs-per-step 4 --translations.contrast.layer 3 --translations.contrast.queue-size 8 "
             "--eval.batch-size 16 --eval.transfer.0.max-steps 2 --eval.transfer.0.max-test 3",
