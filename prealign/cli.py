@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from prealign import __version__
 from prealign.errors import PrealignError
@@ -39,6 +40,7 @@ After a recipe, --help shows every setting with its meaning and this recipe's va
 `prealign run recipes/quickstart.yaml` needs nothing but Python's own documentation.
 """
 
+HELP = ("-h", "--help")
 RECIPE_COMMANDS = ("run", "build-dict", "tokenizer", "prepare", "init", "pretrain", "eval", "report", "preview")
 
 
@@ -51,7 +53,7 @@ def run(arguments: list[str]) -> int:
     """Carry out one command line and give its exit code."""
     from prealign.log import set_up
 
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments or arguments[0] in (*HELP, "help"):
         print(USAGE, end="")
         return 0
     if arguments[0] in ("-V", "--version"):
@@ -153,15 +155,20 @@ def _nearest(command: str) -> str:
 
 
 def _with_recipe(command: str, rest: list[str]) -> int:
+    usage = f"prealign {command} RECIPE [--SECTION.SETTING VALUE ...]"
+    if rest and rest[0] in HELP:
+        print(f"usage: {usage}\n\n{USAGE.split(chr(10), 4)[4]}", end="")
+        return 0
     if not rest or rest[0].startswith("-"):
-        print(f"usage: prealign {command} RECIPE [--SECTION.SETTING VALUE ...]\n\n{USAGE.split(chr(10), 4)[4]}", end="")
-        return 0 if rest and rest[0] in ("-h", "--help") else 2
-    from prealign.config.recipe import read_recipe
+        raise PrealignError(f"Name the recipe first: {usage}; `prealign --help` tells more.")
+    from prealign.config.recipe import print_help, read_recipe
 
     options, flags = _options(command).parse_known_args(rest[1:])
-    if "--help" in flags or "-h" in flags:
+    recipe = read_recipe(Path(rest[0]), [flag for flag in flags if flag not in HELP])
+    if set(flags) & set(HELP):
         print(_options(command).format_help())
-    recipe = read_recipe(Path(rest[0]), flags)
+        print_help(recipe, f"prealign {command} {rest[0]}")
+        return 0
     if command != "build-dict" and not recipe.has_text:
         raise PrealignError(
             f"{rest[0]}: no language has `text`, so only `prealign build-dict` can use this recipe; name files of "
@@ -181,10 +188,17 @@ def _with_recipe(command: str, rest: list[str]) -> int:
     return run_stages(recipe, options.fresh, only=None if command == "run" else command, named=rest[0])
 
 
+class _Options(argparse.ArgumentParser):
+    """The flags of a command that are no settings of the recipe; mistakes end as all others do."""
+
+    def error(self, message: str) -> NoReturn:
+        raise PrealignError(f"{message[0].upper()}{message[1:]}.")
+
+
 def _options(command: str) -> argparse.ArgumentParser:
     from prealign.stages.stage import FOLLOWERS
 
-    parser = argparse.ArgumentParser(prog=f"prealign {command} RECIPE", add_help=False, allow_abbrev=False)
+    parser = _Options(prog=f"prealign {command} RECIPE", add_help=False, allow_abbrev=False)
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be read, written and how much; do nothing"
     )

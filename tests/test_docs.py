@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from prealign.cli import RECIPE_COMMANDS
-from prealign.config.recipe import field_names
-from prealign.stages.dictionary_flags import Flags
+from prealign.config.sentences import field_names
+from prealign.config.settings import Recipe
+from prealign.stages.dictionary_flags import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "alignment_dicts" / "README.md"]
@@ -67,17 +68,16 @@ def test_files_that_are_named_exist(file: Path) -> None:
 
 @of_pages
 def test_settings_that_are_named_exist(page: Path) -> None:
-    sections = field_names(())
+    sections = field_names(Recipe, ())
     named = [name for name in SETTING.findall(text_of(page)) if name.split(".")[0] in sections]
     named = [name for name in named if name.split(".")[0] != "languages"]  # by code: languages.en.share
-    assert [n for n in named if n.split(".")[-1] not in field_names(tuple(n.split(".")[:-1]))] == []
+    assert [n for n in named if n.split(".")[-1] not in field_names(Recipe, tuple(n.split(".")[:-1]))] == []
 
 
 @of_pages
 def test_commands_that_are_named_exist(page: Path) -> None:
     code = " ".join(re.findall(r"```.*?```|^ {4,}[^\n]*$|`[^`\n]+`", text_of(page), flags=re.DOTALL | re.MULTILINE))
-    tools = {tool.__metadata__[0].name for tool in Flags.__args__}
     commands = {*RECIPE_COMMANDS, "doctor", "dictionary"}
     named = COMMAND.findall(code)
     assert {command for command, _ in named} - commands == set()
-    assert {tool for command, tool in named if command == "dictionary"} - tools - {""} == set()
+    assert {tool for command, tool in named if command == "dictionary"} - {*COMMANDS, ""} == set()

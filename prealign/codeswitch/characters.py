@@ -130,12 +130,6 @@ def ending(text: str) -> int:
     return int(JOINS[class_of(text[-1])])
 
 
-def is_border(before: str, after: str) -> bool:
-    """Whether a word may end after the text `before` and another thing begin with `after`; "" is the edge of the
-    text."""
-    return not before or not after or not ending(before) & beginning(after)
-
-
 def has_letter(text: str) -> bool:
     """Whether the text has a letter at all; what has none is no word."""
     return text.isalpha() or any(map(str.isalpha, text))

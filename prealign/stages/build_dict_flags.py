@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pydantic import ValidationError, model_validator
+from pydantic import ValidationError
 
 from prealign import files
 from prealign.config.dictionary import (
@@ -21,6 +21,7 @@ from prealign.config.dictionary import (
     DictionarySettings,
     SegmenterName,
 )
+from prealign.config.flags import parse
 from prealign.corpora.drops import Drops
 from prealign.corpora.estimate import extent
 from prealign.corpora.rejects import rejects_beside
@@ -33,14 +34,6 @@ log = logging.getLogger(__name__)
 
 NOT_WITH_SHARD = ("max_sentence_pairs", "train_sentence_pairs", "save_links", "keep_links", "save_model")
 """Settings of a whole build, which the counts of a shard cannot heed."""
-
-
-class _Settings(DictionarySettings):
-    """What tyro parses: the same settings, with the cross-checks left to `_check`, which ends in a plain sentence."""
-
-    @model_validator(mode="after")
-    def _fits_the_aligner(self) -> Self:
-        return self
 
 
 @dataclass
@@ -69,7 +62,7 @@ class Flags:
     """For --aligner links: the Pharaoh file of each corpus, in the order of --parallel."""
     model: Path | None = None
     """A trained aligner to apply: the folder `aligner` of a dictionary that was built with --save-model."""
-    thresholds: _Settings = field(default_factory=_Settings)
+    thresholds: DictionarySettings = field(default_factory=DictionarySettings)
     seed: int = 1
     """Key of every random draw."""
     dry_run: bool = False
@@ -96,9 +89,7 @@ class Flags:
 
 def build_from_flags(arguments: list[str]) -> int:
     """Carry out the command; the exit code."""
-    import tyro
-
-    flags = tyro.cli(Flags, args=arguments, prog="prealign build-dict", config=(tyro.conf.OmitArgPrefixes,))
+    flags = parse(Flags, arguments, "prealign build-dict")
     pair = flags.pair
     missing = [str(path) for path in (*flags.parallel, *flags.links) if not path.is_file()]
     missing += [str(path) for path in flags.counts if not path.exists()]
@@ -135,10 +126,6 @@ def _check(flags: Flags) -> None:
             f"--counts takes folders, and {', '.join(files_given)} is none. Leave out what stands beside them: "
             "counts/*/ names the folders only."
         )
-    try:
-        DictionarySettings.model_validate(flags.thresholds.model_dump())
-    except ValidationError as error:
-        raise PrealignError.of_several("These options do not go together:", _sentences(error)) from None
     if bool(flags.parallel) == bool(flags.counts):
         raise PrealignError("Give either --parallel (text to align) or --counts (folders that --shard has written).")
     if flags.counts and (ignored := _ignored_by_counts(flags)):

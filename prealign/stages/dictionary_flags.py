@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Union
 
+from pydantic import Field
 from tyro.conf import Positional, subcommand
 
 from prealign.config.dictionary import AlignerName
+from prealign.config.fields import Count, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Show(_OneDictionary):
 
     words: Positional[tuple[str, ...]] = ()
     """Source words to look up, without regard to case; put several-word entries in quotes."""
-    top: int = 10
+    top: Count = 10
     """Entries to show when no words are given."""
 
 
@@ -76,9 +78,9 @@ class Pivot:
     """Dictionary from or to the language passed by; its other language is the new target."""
     output: Path
     """Folder to write."""
-    min_probability: float = 0.05
+    min_probability: Share = 0.05
     """An entry is kept when p(target | source) and p(source | target) both reach this."""
-    top_k: int = 4
+    top_k: Count = 4
     """At most this many translations of a word are kept."""
 
 
@@ -92,9 +94,9 @@ class Import(_Languages):
     """Folder to write."""
     licence: str = ""
     """Licence and attribution of the file, for the card."""
-    min_probability: float = 0.0
+    min_probability: Share = 0.0
     """An entry is kept when p(target | source) and p(source | target) both reach this."""
-    top_k: int | None = None
+    top_k: Count | None = None
     """At most this many translations of a word are kept; none: all."""
 
 
@@ -150,7 +152,7 @@ class Links:
     """A trained aligner to apply instead of training one: the folder `aligner` that build-dict --save-model wrote."""
     encoder: Path | None = None
     """Folder of a multilingual encoder, for the aligners neural and simalign."""
-    encoder_layer: int = 8
+    encoder_layer: Annotated[int, Field(ge=0)] = 8
     """Layer of the encoder whose states are compared."""
     encoder_method: Literal["argmax", "itermax", "softmax"] = "argmax"
     """Which states are linked."""
@@ -158,15 +160,17 @@ class Links:
     """Print the numbers as JSON."""
 
 
-Flags = (
-    Annotated[Show, subcommand("show")]
-    | Annotated[Coverage, subcommand("coverage")]
-    | Annotated[Merge, subcommand("merge")]
-    | Annotated[Invert, subcommand("invert")]
-    | Annotated[Pivot, subcommand("pivot")]
-    | Annotated[Import, subcommand("import")]
-    | Annotated[Export, subcommand("export")]
-    | Annotated[Check, subcommand("check")]
-    | Annotated[Quality, subcommand("quality")]
-    | Annotated[Links, subcommand("links")]
-)
+COMMANDS: dict[str, type] = {
+    "show": Show,
+    "coverage": Coverage,
+    "merge": Merge,
+    "invert": Invert,
+    "pivot": Pivot,
+    "import": Import,
+    "export": Export,
+    "check": Check,
+    "quality": Quality,
+    "links": Links,
+}
+ANY: Any = Union[tuple(Annotated[kind, subcommand(name)] for name, kind in COMMANDS.items())]  # noqa: UP007
+"""Any of them, for the help that lists them."""

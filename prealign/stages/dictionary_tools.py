@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prealign.config.flags import HELP, parse
 from prealign.errors import PrealignError
 
 if TYPE_CHECKING:
@@ -22,24 +23,24 @@ CARD_TEXT = 100
 
 def dictionary_tool(arguments: list[str]) -> int:
     """Carry out one sub-command; the exit code."""
-    import tyro
-
     from prealign.stages import dictionary_flags as flags_of
 
-    flags: Any = tyro.cli(
-        flags_of.Flags,
-        args=arguments,
-        prog="prealign dictionary",
-        description="Look at dictionaries, check them, and make dictionaries from dictionaries.",
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-    )
+    name, rest = arguments[0], arguments[1:]
+    if name in HELP:
+        import tyro
+
+        purpose = "Look at dictionaries, check them, and make dictionaries from dictionaries."
+        tyro.cli(flags_of.ANY, args=["--help"], prog="prealign dictionary", description=purpose)
+    if name not in flags_of.COMMANDS:
+        raise PrealignError(
+            f"There is no command `prealign dictionary {name}`; there are {', '.join(flags_of.COMMANDS)}."
+        )
     # What a sub-command needs is loaded only now: --help should not wait for it.
-    tools: dict[type, Callable[[Any], int]] = {
-        flags_of.Show: _show, flags_of.Coverage: _coverage, flags_of.Merge: _merge, flags_of.Invert: _invert,
-        flags_of.Pivot: _pivot, flags_of.Import: _import, flags_of.Export: _export, flags_of.Check: _check,
-        flags_of.Quality: _quality, flags_of.Links: _links,
+    tools: dict[str, Callable[[Any], int]] = {
+        "show": _show, "coverage": _coverage, "merge": _merge, "invert": _invert, "pivot": _pivot, "import": _import,
+        "export": _export, "check": _check, "quality": _quality, "links": _links,
     }  # fmt: skip
-    return tools[type(flags)](flags)
+    return tools[name](parse(flags_of.COMMANDS[name], rest, f"prealign dictionary {name}"))
 
 
 def _show(flags: flags_of.Show) -> int:
@@ -113,7 +114,6 @@ def _pivot(flags: flags_of.Pivot) -> int:
     from prealign.dictionary.pivot import pivot
 
     _refuse_to_overwrite(flags.output)
-    _refuse_thresholds(flags.min_probability, flags.top_k)
     both = Dictionary.read(flags.first), Dictionary.read(flags.second)
     return _write(pivot(*both, flags.min_probability, flags.top_k), flags.output)
 
@@ -123,7 +123,6 @@ def _import(flags: flags_of.Import) -> int:
     from prealign.dictionary.dictionary import Dictionary
 
     _refuse_to_overwrite(flags.output)
-    _refuse_thresholds(flags.min_probability, flags.top_k)
     dictionary = Dictionary.read(flags.file, flags.source, flags.target)
     n_read = len(dictionary)
     dictionary = dictionary.filtered(flags.min_probability, flags.top_k or n_read)
@@ -227,10 +226,3 @@ def _shown(text: str) -> str:
 def _refuse_to_overwrite(output: Path) -> None:
     if output.exists():
         raise PrealignError(f"{output} exists already. Remove it, or choose another --output.")
-
-
-def _refuse_thresholds(min_probability: float, top_k: int | None) -> None:
-    if not 0.0 <= min_probability <= 1.0:
-        raise PrealignError(f"--min-probability must lie between 0 and 1, got {min_probability}.")
-    if top_k is not None and top_k < 1:
-        raise PrealignError(f"--top-k must be at least 1, got {top_k}.")

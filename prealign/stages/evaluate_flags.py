@@ -16,9 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
+from tyro.conf import Positional
 
 from prealign import files
+from prealign.config.fields import Count
+from prealign.config.flags import parse
 from prealign.config.lm_eval import LmEvalSettings
 from prealign.errors import PrealignError
 from prealign.stages.stage import Stage, options_of, versions
@@ -44,7 +46,7 @@ class Flags:
     With a recipe instead: `prealign eval RECIPE`, for the models that it has trained.
     """
 
-    models: tyro.conf.Positional[tuple[str, ...]]
+    models: Positional[tuple[str, ...]]
     """Folders of Hugging Face models with their tokenizers, or names on the hub."""
     output: Path
     """Folder to write: results.json, and what each model made of each item."""
@@ -61,11 +63,11 @@ class Flags:
     lm_eval: LmEvalSettings = field(default_factory=LmEvalSettings)
     baseline: str | None = None
     """The model, as the table names it, that the others are compared with; none: no differences."""
-    block_size: int = 512
+    block_size: Count = 512
     """Longest row in tokens; the same for all models."""
-    batch_size: int = 16
+    batch_size: Count = 16
     """Rows per forward pass."""
-    max_words: int = 1000
+    max_words: Count = 1000
     """At most this many source words per dictionary."""
 
     @property
@@ -77,7 +79,7 @@ class Flags:
 
 def evaluate_from_flags(arguments: list[str]) -> int:
     """Carry out the command; the exit code."""
-    flags = tyro.cli(Flags, args=arguments, prog="prealign eval", config=(tyro.conf.OmitArgPrefixes,))
+    flags = parse(Flags, arguments, "prealign eval")
     names = short_names(flags.models)
     _check(flags, list(names))
     local = {name: Path(place) for name, place in names.items() if Path(place).is_dir()}
@@ -123,8 +125,6 @@ def _check(flags: Flags, names: list[str]) -> None:
         raise PrealignError("--sentences needs --source and --target, the languages of the columns.")
     if flags.baseline is not None and flags.baseline not in names:
         raise PrealignError(f"--baseline is {flags.baseline}, but the models are {', '.join(names)}.")
-    if min(flags.block_size, flags.batch_size, flags.max_words) < 1:
-        raise PrealignError("--block-size, --batch-size and --max-words must be at least 1.")
 
 
 def _evaluate(flags: Flags, names: dict[str, str], folder: Path) -> dict[str, Any]:

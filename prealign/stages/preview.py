@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prealign import draws
+from prealign.config.fields import Count
 from prealign.config.settings import Recipe
 from prealign.errors import PrealignError
 
@@ -33,7 +34,7 @@ DIM, RESET = "\033[2m", "\033[0m"
 class View:
     """What to show, and where."""
 
-    samples: int = 8
+    samples: Count = 8
     """Rows of text to show."""
     tokens: bool = False
     """Also show the tokens, ids and labels around every switched word."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from prealign.config.fields import Share
+from prealign.config.flags import parse
 from prealign.corpora.document_formats import read_documents
 from prealign.corpora.drops import Drops
 from prealign.corpora.text_tokenizer import text_tokenizer
@@ -36,13 +39,13 @@ class Flags:
     text: Path
     """Running text: .txt (a document per line) or .jsonl (a "text" field), compressed or not."""
     view: View = field(default_factory=View)
-    ratio: float = 0.05
+    ratio: Share = 0.05
     """Share of eligible words replaced by a translation, 0 to 1."""
     labels: Literal["input_only", "both", "none", "inputs_before_masking"] = "input_only"
     """What the model is asked to predict where a word was switched."""
     candidates: Literal["probability", "uniform", "best"] = "probability"
     """How one of several translations is chosen."""
-    block_size: int = 512
+    block_size: Annotated[int, Field(ge=8)] = 512
     """Tokens per row; documents follow one another, as in training."""
     seed: int = 1
     """Key of every random draw."""
@@ -50,10 +53,7 @@ class Flags:
 
 def preview_from_flags(arguments: list[str]) -> int:
     """Carry out the command; the exit code."""
-    import tyro
-
-    configuration = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-    flags = tyro.cli(Flags, args=arguments, prog="prealign preview", config=configuration)
+    flags = parse(Flags, arguments, "prealign preview")
     flags.view.check()
     missing = [str(path) for path in [*flags.dictionary, flags.tokenizer, flags.text] if not path.exists()]
     if missing:
@@ -63,10 +63,6 @@ def preview_from_flags(arguments: list[str]) -> int:
             f"{flags.tokenizer} has no tokenizer.json. Name the folder that a fast Hugging Face tokenizer was saved to "
             "with save_pretrained."
         )
-    if not 0.0 <= flags.ratio <= 1.0:
-        raise PrealignError(f"--ratio must lie between 0 and 1, got {flags.ratio}.")
-    if flags.block_size < 8:
-        raise PrealignError(f"--block-size must be at least 8, got {flags.block_size}.")
     _preview(flags)
     return 0
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
+from tyro.conf import Positional
 
 from prealign import files
 from prealign.config.arms import PLANS, Arm
+from prealign.config.flags import parse
 from prealign.config.recipe import load_yaml
 from prealign.dictionary.dictionary import CARD
 from prealign.errors import PrealignError
@@ -31,7 +32,7 @@ class Flags:
     With a recipe instead: `prealign report RECIPE`.
     """
 
-    runs: Annotated[list[Path], tyro.conf.Positional]
+    runs: Positional[list[Path]]
     """Run folders; of several, all arms are compared with the baseline of the first."""
     output: Path | None = None
     """The page to write; none: report.html in the folder of a single run, comparison.html here for several."""
@@ -45,7 +46,7 @@ def run_report(layout: Layout) -> None:
 
 def report_from_folders(arguments: list[str]) -> int:
     """Carry out the command for run folders; the exit code."""
-    flags = tyro.cli(Flags, args=arguments, prog="prealign report")
+    flags = parse(Flags, arguments, "prealign report")
     page = flags.output
     if not flags.runs:
         raise PrealignError("Name a recipe or a run folder, or several run folders to compare them.")

@@ -117,8 +117,14 @@ MISTAKES = [
     (("merge", "en-de", "--output", "o"), "Merging takes at least two dictionaries"),
     (("invert", "en-de", "--output", "en-ar"), "en-ar exists already. Remove it, or choose another --output."),
     (("pivot", "en-de", "en-de", "--output", "o"), "have both languages in common"),
-    (("pivot", "en-de", "en-ar", "--output", "o", "--min-probability", "2"), "--min-probability must lie between 0"),
-    (("pivot", "en-de", "en-ar", "--output", "o", "--top-k", "0"), "--top-k must be at least 1, got 0"),
+    (
+        ("pivot", "en-de", "en-ar", "--output", "o", "--min-probability", "2"),
+        "--min-probability: input should be less than or equal to 1, got '2'",
+    ),
+    (
+        ("pivot", "en-de", "en-ar", "--output", "o", "--top-k", "0"),
+        "--top-k: input should be greater than or equal to 1, got '0'",
+    ),
     (("pivot", "en-de", "other.en-fr.txt", "--output", "o"), "No entries are left to write"),
     (("export", "en-de", "table.xls"), "The suffix of table.xls tells no format"),
     (("coverage", "en-de", "--text", "absent.txt"), "absent.txt does not exist"),

@@ -104,9 +104,9 @@ def test_nothing_switched_is_said(inputs, capsys, caplog):
         ({"text": "{other}/russian.txt"}, "No word of the text has an entry in the dictionaries from en"),
         ({"text": "{other}/empty.txt"}, "holds no text"),
         ({"text": "{folder}/tokenizer"}, "tokenizer"),
-        ({"samples": "0"}, "--samples must be at least 1, got 0"),
-        ({"ratio": "5"}, "--ratio must lie between 0 and 1, got 5.0"),
-        ({"block-size": "2"}, "--block-size must be at least 8, got 2"),
+        ({"samples": "0"}, "--samples: input should be greater than or equal to 1, got '0'"),
+        ({"ratio": "5"}, "--ratio: input should be less than or equal to 1, got '5'"),
+        ({"block-size": "2"}, "--block-size: input should be greater than or equal to 8, got '2'"),
         ({"html": "{folder}"}, "--html {folder} is a folder"),
     ],
 )
