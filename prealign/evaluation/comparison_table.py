@@ -59,20 +59,45 @@ def comparison_table(results: Mapping[str, Any]) -> Table:
 
 def difference_table(results: Mapping[str, Any]) -> Table:
     """Every headline measure of every arm against the baseline: difference with its interval, p values, seeds."""
-    everything = [row for row in comparisons(results) if row.headline]
-    names, baseline = titles(everything), results.get("baseline")
-    rows = [row for row in everything if row.arm != baseline and (row.difference is not None or row.remark)]
-    header = [("measure", ""), ("arm", ""), ("difference", "95 % interval"), ("p", ""), ("p", "adjusted")]
-    lines = [
-        [" ".join(names[row.key]), row.arm, difference_text(row), p_text(row.p_value), p_text(row.adjusted_p)]
-        for row in rows
-    ]
+    baseline = results.get("baseline")
+    return _differences([row for row in comparisons(results) if row.arm != baseline], str(baseline))
+
+
+def step_table(steps: Mapping[str, tuple[str, Sequence[Comparison]]]) -> Table:
+    """The same for arms that are compared with another one each.
+
+    Args:
+        steps: arm -> the one that it is compared with, and the rows of both.
+    """
+    rows = [row for arm, (_, found) in steps.items() for row in found if row.arm == arm]
+    order = {title: place for place, title in enumerate(dict.fromkeys(row.key for row in rows))}
+    rows.sort(key=lambda row: order[row.key])
+    return _differences(rows, "the arm beside it", {arm: before for arm, (before, _) in steps.items()})
+
+
+def _differences(found: Sequence[Comparison], baseline: str, against: Mapping[str, str] | None = None) -> Table:
+    """A row for each headline measure of each arm.
+
+    Args:
+        baseline: what the arms are compared with, as the notes name it.
+        against: arm -> what it is compared with, for a column of that.
+    """
+    headlines = [row for row in found if row.headline]
+    names = titles(headlines)
+    rows = [row for row in headlines if row.difference is not None or row.remark]
+    others = against or {}
+    header = [("measure", ""), ("arm", ""), *([("against", "")] if others else [])]
+    lead = len(header)
+    lines = [[" ".join(names[row.key]), row.arm, *([others[row.arm]] if others else [])] for row in rows]
+    header += [("difference", "95 % interval"), ("p", ""), ("p", "adjusted")]
+    for row, line in zip(rows, lines):
+        line += [difference_text(row), p_text(row.p_value), p_text(row.adjusted_p)]
     if any(row.n_pairs > 1 for row in rows):
         header.append(("better", "in seeds"))
         for row, line in zip(rows, lines):
             line.append(_better_text(row))
     notes = [f"Differences: arm minus {baseline}; pp: percentage points."] if rows else ["There is nothing to compare."]
-    return Table(header, lines, [*notes, *_method_notes(rows, baseline), *_remark_notes(rows, names)], lead=2)
+    return Table(header, lines, [*notes, *_method_notes(rows, baseline), *_remark_notes(rows, names)], lead=lead)
 
 
 def value_text(row: Comparison | None) -> str:
@@ -269,8 +294,9 @@ def _plan(arm: str) -> Plan | None:
 
 
 def unequal_text(arms: Mapping[str, Sequence[Mapping[str, Any]]]) -> bool:
-    """Whether some arms read more running text than others, as far as it is known."""
-    return len({sum(counts.values()) for parts in arms.values() if (counts := _lm_tokens(parts))}) > 1
+    """Whether some arms read more running text than others, as far as it is known; sentence pairs do not count."""
+    read = [counts for parts in arms.values() if (counts := _lm_tokens(parts))]
+    return len({sum(seen for stage, seen in counts.items() if stage != "pairs") for counts in read}) > 1
 
 
 def _lm_tokens(parts: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -1,38 +1,49 @@
-"""The question of a run and its answer in sentences, computed from the numbers and no stronger than they are.
+"""The questions of a run and their answers in sentences, computed from the numbers and no stronger than they are.
 
-Two sentences answer: what the whole method changes against the baseline, and what each half does alone. Caveats follow.
-Only headline measures speak. "Better" and "worse" are said of real differences (see `Comparison.is_real`) alone.
+Arms of words ask what the whole method changes against the baseline, and what each half does alone. Arms of sentence
+pairs ask what each loss that is added changes, against the arm before it and against the baseline. A run with both asks
+both. Caveats follow. Only headline measures speak.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from prealign.evaluation.comparison import REAL, Comparison, pair
-from prealign.evaluation.comparison_table import arms_text, chance_text, signed_all, titles, unequal_text, when_real
+from prealign.evaluation.comparison import Comparison
+from prealign.evaluation.comparison_table import arms_text, chance_text, unequal_text, when_real
 from prealign.evaluation.statistics import comparisons
-from prealign.evaluation.table import MISSING, listed, number, percent, signed
-from prealign.evaluation.uncertainty import Interval, holm, t_interval, t_test
+from prealign.evaluation.table import listed
+from prealign.report.added import FIRST, Step, against_baseline_text, more_text, pair_arms, steps, steps_text
 from prealign.report.arms import arm_name
+from prealign.report.changes import Rows, by_title, changes
+from prealign.report.halves import halves_text
 
-QUESTION = (
+OF_WORDS = (
     "Does it pay to align words across languages before pretraining, and to keep them aligned by code-switching, "
     "compared with joint training on the same text?"
 )
+OF_SENTENCES = (
+    "Do translations of sentences find each other better with each loss over sentence pairs that is added to language "
+    "modelling?"
+)
 CONTROL, METHOD = "joint", "prealign"
-HALVES = ("init_only", "switching_only")
 FEW_SEEDS = 6
 
-Rows = Mapping[str, Mapping[str, Comparison]]
-"""Title of a measure -> arm -> row."""
+
+def question(arms: Collection[str]) -> str:
+    """What a run with these arms asks."""
+    of_pairs = pair_arms(arms)
+    of_words = set(arms) - {CONTROL, *of_pairs}
+    return " ".join([*([OF_WORDS] if of_words or not of_pairs else []), *([OF_SENTENCES] if of_pairs else [])])
 
 
-def answer(results: Mapping[str, Any]) -> list[str]:
-    """Sentences on `prealign`, or the first other arm where it was not trained, against the baseline.
+def answer(results: Mapping[str, Any], found: Sequence[Step] | None = None) -> list[str]:
+    """Sentences on `prealign`, or the first other arm of words where it was not trained, and on arms of sentence pairs.
 
     Args:
         results: results.json (see `stages.evaluate`).
+        found: the steps between arms of sentence pairs; none: made from the results, without items.
     """
     arms, baseline = list(results["arms"]), results.get("baseline") or CONTROL
     others = [arm for arm in arms if arm != baseline]
@@ -44,107 +55,37 @@ def answer(results: Mapping[str, Any]) -> list[str]:
         verb = "was" if len(arms) == 1 else "were"
         only = f"Only {listed([arm_name(arm) for arm in arms])} {verb} measured, so there is nothing to compare."
         return [only, *_no_control(arms)]
-    treated = METHOD if METHOD in others else others[0]
-    rows = _rows(results)
-    changes = _changes(rows, treated, baseline, len(results.get("seeds") or [0]))
-    if not changes:
-        return [f"Nothing was measured for both {arm_name(baseline)} and {arm_name(treated)}."]
-    sentences = [changes]
+    rows = by_title(comparisons(results))
+    n_seeds = len(results.get("seeds") or [0])
+    several = f" (mean of {n_seeds} seeds)" if n_seeds > 1 else ""
+    of_pairs = pair_arms(others)
+    of_words = [arm for arm in others if arm not in of_pairs]
+    treated = [METHOD] if METHOD in of_words else of_words[:1]
+    said = [text for arm in treated for text in _of_words(rows, arm, baseline, others, several)]
+    if of_pairs:
+        said += _of_sentences(results, steps(results) if found is None else found, baseline, several)
+    compared = [*treated, *of_pairs]
+    if not said:
+        return [f"Nothing was measured for both {arm_name(baseline)} and {arm_name(compared[0])}."]
+    return [*said, *_guessing(rows), *_no_control(arms), *_caveats(results, rows, compared)]
+
+
+def _of_words(rows: Rows, treated: str, baseline: str, others: Sequence[str], several: str) -> list[str]:
+    """What the method changes, and what its halves do; nothing where no measure compares."""
+    clause = changes(rows, treated, baseline)
+    if not clause:
+        return []
+    sentences = [f"Against {arm_name(baseline)} training{several}, {arm_name(treated)} {clause}."]
     if (treated, baseline) == (METHOD, CONTROL):
-        sentences += _halves(rows, treated, [half for half in HALVES if half in others])
-    return [*sentences, *_guessing(rows), *_no_control(arms), *_caveats(results, rows, treated)]
+        sentences.append(halves_text(rows, treated, others))
+    return sentences
 
 
-def _rows(results: Mapping[str, Any]) -> Rows:
-    """Headline rows by the title of their measure."""
-    rows = [row for row in comparisons(results) if row.headline]
-    names = titles(rows)
-    found: dict[str, dict[str, Comparison]] = {}
-    for row in rows:
-        found.setdefault(" ".join(names[row.key]), {})[row.arm] = row
-    return found
-
-
-def _changes(rows: Rows, treated: str, baseline: str, n_seeds: int) -> str:
-    """What is better, worse, not tested and not secured, each with its numbers; empty if no measure compares."""
-    parts: dict[str, list[str]] = {}
-    for title, found in rows.items():
-        row, start = found.get(treated), found.get(baseline)
-        if row is None or start is None or row.difference is None:
-            continue
-        if row.is_real:
-            parts.setdefault(_verdict(row), []).append(f"{title} ({_values(row, start)}; {_uncertainty(row, start)})")
-        elif row.p_value is None:
-            parts.setdefault("untested", []).append(f"{title} ({_values(row, start)})")
-        elif row.p_value < REAL:
-            parts.setdefault("alone", []).append(f"{title} ({_uncertainty(row, start)})")
-        elif row.like_chance and start.like_chance:
-            parts.setdefault("guesses", [])  # which have a sentence of their own
-        else:
-            parts.setdefault("nothing", []).append(f"{title} ({_uncertainty(row, start)})")
-    if not parts:
-        return ""
-    said = [f"{verdict} in {listed(parts[verdict])}" for verdict in ("better", "worse") if verdict in parts]
-    said = [f"is {'; '.join(said)}"] if said else []
-    if not said and set(parts) != {"untested"}:
-        said = ["is neither better nor worse beyond chance"]
-    if "untested" in parts:
-        said.append(f"changes {listed(parts['untested'])}, untested")
-    if "alone" in parts:
-        said.append(f"a difference would count alone, but not among so many tests, in {listed(parts['alone'])}")
-    if "nothing" in parts:
-        said.append(f"no difference is secured in {listed(parts['nothing'])}")
-    seeds = f" (mean of {n_seeds} seeds)" if n_seeds > 1 else ""
-    return f"Against {arm_name(baseline)} training{seeds}, {arm_name(treated)} {'; '.join(said)}."
-
-
-def _halves(rows: Rows, treated: str, halves: Sequence[str]) -> list[str]:
-    """What each half does alone, and whether both together do more."""
-    missing = [arm_name(half) for half in HALVES if half not in halves]
-    not_there = f"{listed(missing)} {'was' if len(missing) == 1 else 'were'} not trained" if missing else ""
-    if not halves:
-        return [f"Which half of the method does it stays open: {not_there}."]
-    parts = []
-    for half in halves:
-        said: dict[str, list[str]] = {}
-        measured = {title: found[half] for title, found in rows.items() if half in found}
-        for title, row in measured.items():
-            if row.is_real:
-                said.setdefault(_verdict(row), []).append(f"{title} ({_interval(row)})")
-        texts = [f"{verdict} in {listed(those)}" for verdict, those in sorted(said.items())]
-        tested = any(row.p_value is not None for row in measured.values())
-        nothing = "neither better nor worse beyond chance" if tested else "untested"
-        parts.append(f"{arm_name(half)} is {listed(texts) or nothing}")
-    together = _beyond_halves(rows, treated, halves)
-    return [f"Of its halves alone, {'; '.join([*parts, *together, *filter(None, [not_there])])}."]
-
-
-def _beyond_halves(rows: Rows, treated: str, halves: Sequence[str]) -> list[str]:
-    """Both halves together against each one, where both together differ from the baseline: paired t tests over seeds,
-    with Holm's correction over these measures."""
-    parts = []
-    for half in halves:
-        pairs = {
-            title: (arms[treated], pair(arms[treated], arms[half]))
-            for title, arms in rows.items()
-            if half in arms and treated in arms and arms[treated].is_real
-        }
-        found = {title: p_value for title, (_, both) in pairs.items() if (p_value := t_test(both)) is not None}
-        said: dict[str, list[str]] = {}
-        for title, p_value in zip(found, holm(list(found.values()))):
-            row, both = pairs[title]
-            interval = t_interval(both)
-            if p_value < REAL and interval is not None:
-                verdict = "better" if (sum(both) > 0) == (row.better == "higher") else "worse"
-                said.setdefault(verdict, []).append(f"{title} ({_span(row, interval)})")
-        clauses = [f"{verdict} than {arm_name(half)} in {listed(those)}" for verdict, those in sorted(said.items())]
-        n_open = len(found) - sum(map(len, said.values()))
-        if n_open:
-            where = f"the other {n_open}" if said else "any of these"
-            clauses.append(f"not told apart from {arm_name(half)} in {where}")
-        if clauses:
-            parts.append(f"both together are {' and '.join(clauses)}")
-    return parts
+def _of_sentences(results: Mapping[str, Any], found: Sequence[Step], baseline: str, several: str) -> list[str]:
+    """What each loss over sentence pairs adds, what the arms change together, and what they read more."""
+    arms, rows = results["arms"], by_title(comparisons(results), FIRST)
+    texts = [" ".join(steps_text(found, several)), against_baseline_text(rows, found, arms, baseline)]
+    return [*filter(None, texts), more_text(arms)] if any(texts) else []
 
 
 def _guessing(rows: Rows) -> list[str]:
@@ -158,12 +99,17 @@ def _guessing(rows: Rows) -> list[str]:
     return [f"No different from chance, as far as the intervals tell: {'; '.join(parts)}."] if parts else []
 
 
-def _caveats(results: Mapping[str, Any], rows: Rows, treated: str) -> list[str]:
+def _caveats(results: Mapping[str, Any], rows: Rows, compared: Sequence[str]) -> list[str]:
     """What limits the answer: unequal text, few seeds, measures that do not compare."""
     sentences = []
     if unequal_text(results["arms"]):
         sentences.append("The arms have not seen equally many LM tokens, so their bits per byte do not compare.")
-    apart = [f"{title} ({found[treated].remark})" for title, found in rows.items() if _is_left_out(found.get(treated))]
+    apart = dict.fromkeys(
+        f"{title} ({found[arm].remark})"
+        for title, found in rows.items()
+        for arm in compared
+        if _is_left_out(found.get(arm))
+    )
     if apart:
         sentences.append(f"Left out: {'; '.join(apart)}.")
     if rule := when_real(row for found in rows.values() for row in found.values()):
@@ -187,42 +133,3 @@ def _no_control(arms: Sequence[str]) -> list[str]:
 
 def _is_left_out(row: Comparison | None) -> bool:
     return row is not None and row.difference is None and bool(row.remark)
-
-
-def _verdict(row: Comparison) -> str:
-    """Better or worse, by the sign of the difference."""
-    return "better" if (row.gain or 0.0) > 0 else "worse"
-
-
-def _values(row: Comparison, start: Comparison) -> str:
-    """From the baseline's value to the arm's: "2.575 to 2.531, −1.7 %"."""
-    if row.mean is None or start.mean is None:
-        return MISSING
-    if row.form == "share":
-        return f"{percent(start.mean)} to {percent(row.mean)}"
-    relative = f", {signed(100 * (row.mean / start.mean - 1), 1)}\N{NO-BREAK SPACE}%" if start.mean else ""
-    return f"{number(start.mean, 3)} to {number(row.mean, 3)}{relative}"
-
-
-def _uncertainty(row: Comparison, start: Comparison) -> str:
-    """Interval of the difference and agreement of the seeds: "difference −0.048 to −0.042, better in 3 of 3 seeds"."""
-    agreement = ""
-    if row.n_pairs > 1:
-        sign = 1 if (_verdict(row) == "better") == (row.better == "higher") else -1
-        n_alike = sum(sign * difference > 0 for difference in pair(row, start))
-        agreement = ", equal in all seeds" if row.is_equal else f", {_verdict(row)} in {n_alike} of {row.n_pairs} seeds"
-    return f"difference {_interval(row)}{agreement}"
-
-
-def _interval(row: Comparison) -> str:
-    """The interval of the difference, or the difference where it has none."""
-    if row.difference_low is not None and row.difference_high is not None:
-        return _span(row, Interval(row.difference_low, row.difference_high))
-    (text,), unit = signed_all([row.difference or 0.0], row.form)
-    return text + unit
-
-
-def _span(row: Comparison, interval: Interval) -> str:
-    """Both ends of an interval of differences in the measure's unit."""
-    (low, high), unit = signed_all(interval, row.form)
-    return f"{low} to {high}{unit}"

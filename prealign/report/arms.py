@@ -31,12 +31,13 @@ ARM_COLOURS = {
     "tlm": 13,
     "xlco": 14,
     "infoxlm": 15,
+    "words_and_sentences": 16,
 }
 OTHER_COLOURS = (8, 9, 10, 11)
 """For names that are not in the table of arms, in turn: models from elsewhere, such as a/model and b/model."""
 ARM_DASHES = (
-    "7 4", "", "2 4", "9 3 2 3", "4 2", "1 3", "12 3", "5 2 1 2", "3 3", "10 4", "6 2", "2 2", "8 2 2 2", "3 2", "14 4",
-    "1 2",
+    "7 4", "", "2 4", "9 3 2 3", "4 2", "2.5 1.5", "12 3", "5 2 1 2", "3 3", "10 4", "6 2", "2 2", "8 2 2 2", "3 2",
+    "14 4", "10 2 2 2 2 2", "6 3 1 3",
 )  # fmt: skip
 """Dash of each colour, for readers who do not tell the colours apart."""
 RUN_DASHES = ("", "7 4", "2 4", "9 3 2 3", "4 2", "12 3", "5 2 1 2")
@@ -58,11 +59,12 @@ COLOURS = (
     "#a66c4e",
     "#9016fa",
     "#d1680a",
+    "#05011d",
 )
 """The light colours of the style sheet. Chosen so that the eight arms of words stay apart with protanopia, deuteranopia
 and tritanopia as well (simulated after Machado et al. 2009: the nearest two are 13 apart in CIE Lab, dark colours 16).
-So do the four arms of sentence pairs with joint and prealign (26 apart, dark colours 26); beside other arms of words
-their dashes tell them."""
+So do the arms of sentence pairs with joint and prealign (26 apart, dark colours 26); beside other arms of words their
+dashes tell them."""
 
 
 def looks(arms: Sequence[str]) -> dict[str, Look]:

@@ -95,7 +95,7 @@ def _courses(
             y_label,
             [_line(arm, course, measures, name, look) for arm, course in courses.items()],
             kind,
-            x_tokens=True,
+            x_counts=True,
             border=end_of_init(courses),
         )
         for name in names

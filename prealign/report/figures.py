@@ -45,14 +45,16 @@ class Chart:
     series: list[Series]
     kind: str = "number"
     """How y is written and ranged: "number" (the range of the data), or "percent" (shares, from zero)."""
-    x_tokens: bool = False
-    """x counts tokens, written as 1.5M; otherwise plain whole numbers."""
+    x_counts: bool = False
+    """x counts tokens or steps from zero, written as 1.5M; otherwise plain whole numbers."""
     x_names: dict[float, str] = field(default_factory=dict)
     """Names that stand at some places of x instead of numbers."""
     level: tuple[str, float] | None = None
     """A horizontal line to compare with, such as chance."""
     border: tuple[str, float] | None = None
-    """A vertical line, such as the end of stage 1."""
+    """A vertical line, such as the end of stage 1; not drawn where it lies outside, as with other runs beside it."""
+    dots: bool = True
+    """Whether each point has a dot that says its value; without, for long lines, the page is much lighter."""
     top: float | None = None
     """Upper end of y for charts that stand side by side; none: from the data."""
 
@@ -67,12 +69,12 @@ class Chart:
         """How a value of x is written."""
         if value in self.x_names:
             return self.x_names[value]
-        return tokens(value) if self.x_tokens else f"{value:g}"
+        return tokens(value) if self.x_counts else f"{value:g}"
 
     def x_range(self) -> tuple[float, float]:
         places = [x for series in self.series for x, _ in series.points]
         low, high = min(places), max(places)
-        return (0.0 if self.x_tokens else low), (high if high > low else low + 1.0)
+        return (0.0 if self.x_counts else low), (high if high > low else low + 1.0)
 
     def y_range(self) -> tuple[float, float]:
         """From zero for shares; else the range of the data without the first tenth of x.
@@ -109,13 +111,14 @@ def chart_html(chart: Chart) -> str:
     y_at = _scale(y_high, y_low)  # downwards
     y_ticks = ticks(y_low, y_high)
     x_ticks = sorted(
-        {x for x in ticks(*chart.x_range(), about=4) if chart.x_tokens or x == int(x)} | set(chart.x_names)
+        {x for x in ticks(*chart.x_range(), about=4) if chart.x_counts or x == int(x)} | set(chart.x_names)
     )
     grid = "".join(f'<path class="grid" d="M0 {y_at(y):.1f}H{SIZE:g}"/>' for y in y_ticks)
     if chart.level is not None:
         grid += f'<path class="level" d="M0 {y_at(chart.level[1]):.1f}H{SIZE:g}"/>'
-    if chart.border is not None:
-        grid += f'<path class="level" d="M{x_at(chart.border[1]):.1f} 0V{SIZE:g}"/>'
+    border = chart.border if chart.border and 0 <= x_at(chart.border[1]) <= SIZE else None
+    if border is not None:
+        grid += f'<path class="level" d="M{x_at(border[1]):.1f} 0V{SIZE:g}"/>'
     lines = "".join(_line(chart, series, x_at, y_at) for series in chart.series if series.points)
     y_texts = "".join(f'<span style="top:{y_at(y) / SIZE:.2%}">{escape(chart.y_text(y))}</span>' for y in y_ticks)
     x_texts = "".join(
@@ -125,9 +128,9 @@ def chart_html(chart: Chart) -> str:
     notes = ""
     if chart.level is not None:
         notes += _note(chart.level[0], f"right:0;bottom:{1 - y_at(chart.level[1]) / SIZE:.2%}")
-    if chart.border is not None:
+    if border is not None:
         edge = "top" if chart.kind == "percent" else "bottom"  # where curves leave room: losses fall, shares rise
-        notes += _note(chart.border[0], f"left:{x_at(chart.border[1]) / SIZE:.2%};{edge}:0")
+        notes += _note(border[0], f"left:{x_at(border[1]) / SIZE:.2%};{edge}:0")
     return (
         f'<figure class="chart"><figcaption>{escape(chart.title)}</figcaption>'
         f'<div class="y-label">{escape(chart.y_label)}</div>'
@@ -152,23 +155,28 @@ def legend_html(series: Sequence[Series]) -> str:
 
 def _line(chart: Chart, series: Series, x_at: Callable[[float], float], y_at: Callable[[float], float]) -> str:
     """Path and dots of one line. A dot is a path of no length with round ends: it stays round when stretched."""
-    places = [(x_at(x), y_at(y)) for x, y in series.points]
-    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
     colour, dash = series.look
-    drawn = _band(series, x_at, y_at) + f'<path class="line s{colour}" stroke-dasharray="{dash}" d="{path}"/>'
-    for (x, y), (px, py) in zip(series.points, places):
+    digits = 1 if chart.dots else 0
+    line = _path([(x_at(x), y_at(y)) for x, y in series.points], digits)
+    drawn = _band(series, x_at, y_at, digits) + f'<path class="line s{colour}" stroke-dasharray="{dash}" d="{line}"/>'
+    for x, y in series.points if chart.dots else []:
         text = escape(f"{series.name}: {chart.y_text(y)} at {chart.x_text(x)}")
-        drawn += f'<path class="dot s{colour}" d="M{px:.1f} {py:.1f}h0"><title>{text}</title></path>'
+        drawn += f'<path class="dot s{colour}" d="M{x_at(x):.1f} {y_at(y):.1f}h0"><title>{text}</title></path>'
     return drawn
 
 
-def _band(series: Series, x_at: Callable[[float], float], y_at: Callable[[float], float]) -> str:
+def _band(series: Series, x_at: Callable[[float], float], y_at: Callable[[float], float], digits: int) -> str:
     """The area between the lowest and the highest seed: along the upper edge and back along the lower one."""
     if not series.band:
         return ""
-    upper = [f"{x_at(x):.1f} {y_at(high):.1f}" for x, _, high in series.band]
-    lower = [f"{x_at(x):.1f} {y_at(low):.1f}" for x, low, _ in reversed(series.band)]
-    return f'<path class="band s{series.look.colour}" d="M{"L".join(upper + lower)}Z"/>'
+    upper = [(x_at(x), y_at(high)) for x, _, high in series.band]
+    lower = [(x_at(x), y_at(low)) for x, low, _ in reversed(series.band)]
+    return f'<path class="band s{series.look.colour}" d="{_path(upper + lower, digits)}Z"/>'
+
+
+def _path(places: Sequence[tuple[float, float]], digits: int) -> str:
+    """Straight lines from place to place."""
+    return "M" + "L".join(f"{x:.{digits}f} {y:.{digits}f}" for x, y in places)
 
 
 def _note(text: str, place: str) -> str:

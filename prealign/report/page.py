@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from prealign.errors import PrealignError
 from prealign.evaluation.comparison_table import comparison_table, difference_table
 from prealign.evaluation.statistics import comparisons
 from prealign.report import png, tables
-from prealign.report.answer import QUESTION, answer
+from prealign.report.added import steps, steps_table
+from prealign.report.answer import answer, question
 from prealign.report.figures import chart_html, legend_html
 from prealign.report.heatmap import heat_html, percent, scale_html
-from prealign.report.runs import Run, side_by_side
+from prealign.report.runs import Run, kept_items, side_by_side
 from prealign.report.sections import sections
 
 log = logging.getLogger(__name__)
@@ -35,12 +37,14 @@ def write_report(run: Run, page: Path, figures: Path) -> None:
         page: the HTML file.
         figures: folder of the PNG files, made anew.
     """
+    found = steps(run.results, partial(kept_items, run))
     _write(
         _content(run, [run])
         | {
             "title": (run.recipe.get("report") or {}).get("title") or run.name,
-            "question": QUESTION if run.recipe else "How do these models do on the same tests?",
-            "answer": answer(run.results),
+            "question": question(run.results["arms"]) if run.recipe else "How do these models do on the same tests?",
+            "answer": answer(run.results, found),
+            "steps": steps_table(found),
             "differing": None,
         },
         page,
@@ -58,6 +62,7 @@ def write_comparison(runs: Sequence[Run], page: Path, figures: Path) -> None:
             "title": f"Comparison of {both.name}",
             "question": "The same measures of several runs, and in which settings the runs differ.",
             "answer": _how_they_compare(both, runs),
+            "steps": None,
             "differing": tables.differing_settings(recipes),
         },
         page,

@@ -56,7 +56,9 @@ def write_png(chart: Chart, path: Path) -> None:
             x, y = zip(*series.points)
             colour = COLOURS[series.look.colour]
             dashes = tuple(float(part) / 2 for part in series.look.dash.split())
-            line = axes.plot(x, y, color=colour, marker="o", markersize=2, linewidth=1.4, label=series.name)[0]
+            line = axes.plot(
+                x, y, color=colour, marker="o" if chart.dots else "", markersize=2, linewidth=1.4, label=series.name
+            )[0]
             if series.band:
                 places, low, high = zip(*series.band)
                 axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)

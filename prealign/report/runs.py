@@ -68,6 +68,12 @@ def read_results(folder: Path) -> dict[str, Any]:
     return results
 
 
+def kept_items(run: Run, arm: str, seed: int, task: str) -> Iterator[Item]:
+    """The items of a task; none where they were not kept, which comparisons then tell."""
+    with contextlib.suppress(FileNotFoundError):
+        yield from Parts.of(run.evaluation, arm, seed).items(task)
+
+
 def side_by_side(runs: Sequence[Run]) -> Run:
     """Several runs as one with arms named "run/arm", all compared with the baseline of the first.
 
@@ -84,8 +90,7 @@ def side_by_side(runs: Sequence[Run]) -> Run:
 
     def items(arm: str, seed: int, task: str) -> Iterator[Item]:
         run, plain = owners[arm]
-        with contextlib.suppress(FileNotFoundError):  # items were not kept; the comparison says so
-            yield from Parts.of(run.evaluation, plain, seed).items(task)
+        return kept_items(run, plain, seed, task)
 
     results = {
         "format": FORMAT,

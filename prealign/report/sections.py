@@ -1,4 +1,4 @@
-"""The sections of a page about what was measured: one or more for every task, whatever its name.
+"""The sections of a page about what was measured: one or more for every task, whatever its name; then the losses.
 
 The tasks that have a course over training or values by layer are drawn, and keep the table of all their measures folded
 up under the first drawing; every other task is its table.
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from prealign.evaluation.comparison import Comparison
 from prealign.evaluation.statistics import comparisons
 from prealign.evaluation.table import Table
-from prealign.report import curves, layers, tables
+from prealign.report import curves, layers, losses, tables
 from prealign.report.figures import Chart, Series
 from prealign.report.heatmap import HeatMap
 from prealign.report.runs import Run
@@ -63,7 +63,7 @@ def sections(run: Run) -> list[Section]:
         drawn = [section for section in DRAWINGS.get(task, _nothing)(run) if section.is_drawn]
         first, *others = drawn or [_plain(task)]
         found += [replace(first, tables=list(_of_task(run, task, rows.get(task, []), bool(drawn)))), *others]
-    return found
+    return [*found, *(section for section in _training(run) if section.is_drawn)]
 
 
 def task_scores(run: Run, task: str) -> dict[str, list[Mapping[str, Any]]]:
@@ -193,6 +193,34 @@ def _sentence_retrieval(run: Run) -> Iterator[Section]:
         "Share of sentence pairs that are each other's nearest. A sentence is the mean of its tokens, its last token, "
         "or a mean with weights that grow towards its end. Layer “in” is the input embeddings, “out” the output rows.",
         layers.sentence_charts(task_scores(run, "sentence_retrieval")),
+    )
+
+
+def _training(run: Run) -> Iterator[Section]:
+    """What was learnt from, rather than measured."""
+    charts = losses.loss_charts(run.metrics)
+    on = (
+        " Stage 2 counts its steps on from stage 1; there, the lines of arms with the same start lie on each other."
+        if any(chart.border for chart in charts)
+        else ""
+    )
+    yield Section(
+        "losses",
+        "Training losses",
+        f"What each arm is trained on, a chart per loss.{on} The vertical axes do not start at zero.",
+        charts,
+    )
+    yield Section(
+        "losses-languages",
+        "Training losses by language",
+        "Means over seeds.",
+        losses.language_charts(run.metrics),
+    )
+    yield Section(
+        "losses-layers",
+        "Training losses by layer",
+        "Means over seeds. Layer “in” is the input embeddings, “out” the output rows; of many layers some are drawn.",
+        losses.layer_charts(run.metrics),
     )
 
 

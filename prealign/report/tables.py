@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from prealign.evaluation.comparison import Comparison
@@ -16,6 +17,8 @@ CARD_ITEMS_SHOWN = 30
 SHARES = ("share", "ratio", "precision", "recall", "p_at_1", "coverage", "f1", "rate")
 """A number between 0 and 1 is written as a percentage when its key holds one of these."""
 STAGES = ("init", "pretrain")
+PAIRS = "pairs"
+"""Under this name stand the LM tokens that come from sentence pairs, beside those of the stages."""
 
 Arms = Mapping[str, Sequence[Mapping[str, Any]]]
 """Arm -> its models, one per seed, as results.json has them."""
@@ -113,27 +116,36 @@ def _switched(rows: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
 
 
 def costs_table(arms: Arms, metrics: Metrics) -> Table:
-    """What an arm costs, mean over its seeds: text, time and computation of both stages, and the evaluation's time."""
-    columns = {"lm_tokens": "LM tokens", "flops": "FLOPs", "seconds": "seconds"}
-    header = [("arm", ""), *((name, stage) for name in columns.values() for stage in STAGES)]
-    header += [("seconds", "eval"), ("tokens/s", "pretrain"), ("parameters", "")]
+    """What an arm costs, mean over its seeds: text, time and computation of both stages, and the evaluation's time.
+
+    Tokens of sentence pairs have a column where an arm reads any.
+    """
+    with_pairs = any(_mean(models, "lm_tokens", PAIRS) for models in arms.values())
+    costs = [("lm_tokens", stage) for stage in (*STAGES, *([PAIRS] if with_pairs else []))]
+    costs += [(key, stage) for key in ("flops", "seconds") for stage in STAGES] + [("seconds", "eval")]
+    names, write = {"lm_tokens": "LM tokens", "flops": "FLOPs", "seconds": "seconds"}, {"lm_tokens": tokens}
+    write |= {"flops": _power, "seconds": partial(number, digits=0)}
     rows = []
     for arm, models in arms.items():
         parts = [
             {**model, "seconds": (model.get("seconds") or {}) | _clocks(metrics.get(arm, {}).get(model["seed"], ()))}
             for model in models
         ]
-        found = {(key, stage): _mean(parts, key, stage) for key in columns for stage in STAGES}
-        seen, took = found["lm_tokens", "pretrain"], found["seconds", "pretrain"]
-        cells = [tokens(found["lm_tokens", stage]) for stage in STAGES]
-        cells += [_power(found["flops", stage]) for stage in STAGES]
-        cells += [number(found["seconds", stage], 0) for stage in STAGES]
-        cells += [number(_mean(parts, "seconds", "eval"), 0), tokens(seen / took if seen and took else None)]
-        rows.append([arm, *cells, tokens(_mean(parts, "parameters"))])
+        found = {cost: _mean(parts, *cost) for cost in costs}
+        read, took = found["lm_tokens", "pretrain"], found["seconds", "pretrain"]
+        speed = (read + (found.get(("lm_tokens", PAIRS)) or 0)) / took if read and took else None
+        cells = [write[key](found[key, stage]) for key, stage in costs]
+        rows.append([arm, *cells, tokens(speed), tokens(_mean(parts, "parameters"))])
     several = max((len(models) for models in arms.values()), default=1) > 1
     notes = ["Of one training each, mean over seeds."] if several else []
+    if with_pairs:
+        notes.append(
+            "Tokens of sentence pairs come on top of those of pretraining's running text, and count in tokens/s; "
+            "sentences that are contrasted count in FLOPs and seconds only."
+        )
     if any(_clocks(rows) for seeds in metrics.values() for rows in seeds.values()):
         notes.append("Seconds of training leave out measuring and saving, and count all parts of a resumed one.")
+    header = [("arm", ""), *((names[key], stage) for key, stage in costs), ("tokens/s", "pretrain"), ("parameters", "")]
     return Table(header, rows, notes)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from prealign.evaluation.comparison_table import comparison_table, difference_table
+from prealign.evaluation.comparison_table import comparison_table, difference_table, step_table
+from prealign.evaluation.statistics import compare, models_of
 
 
 def plain(text: str) -> str:
@@ -115,6 +116,29 @@ def test_unequal_text_is_told(results):
     notes = joined(comparison_table(results).notes)
     assert "NOT seen the same number of LM tokens" in notes
     assert "Equal text" not in notes
+
+
+def test_sentence_pairs_are_no_unequal_text(results):
+    for part in results["arms"]["prealign"]:
+        part["lm_tokens"]["pairs"] = 60_000
+    table = comparison_table(results)
+    assert table.header[-1] == ("LM tokens", "pairs")
+    assert [row[-1] for row in table.rows[:3]] == ["–", "–", "60k"]
+    notes = joined(table.notes)
+    assert "NOT seen" not in notes
+    assert "prealign: sentence pairs come on top of the running text that all arms read" in notes
+
+
+def test_arms_that_are_compared_with_one_another(results):
+    models = {arm: parts for arm, parts in models_of(results).items() if arm != "joint"}
+    table = step_table({"prealign": ("init_only", compare(models, "init_only"))})
+    assert table.header[:3] == [("measure", ""), ("arm", ""), ("against", "")]
+    assert table.lead == 3
+    assert [plain(" ".join(row)) for row in table.rows if "P@1" in row[0]] == [
+        "P@1 words en–de held out prealign init_only +14.0 pp (+13.6 to +14.4)* <0.001 <0.001 3 of 3"
+    ]
+    assert {row[1] for row in table.rows} == {"prealign"}
+    assert step_table({}).rows == []
 
 
 def test_tokens_are_means_over_seeds(results):

@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 
+from prealign.evaluation.statistics import compare, models_of
 from prealign.report.runs import Run
 
 PAIR = "en--de"
+SENTENCES = "en–de tatoeba"
+WITH_PAIRS = {  # arm -> sentence P@1, masked LM loss and P@1 of words with seeds 1, 2, 3
+    "joint": ([0.010, 0.012, 0.011], [6.20, 6.23, 6.25], [0.20, 0.21, 0.19]),
+    "tlm": ([0.060, 0.063, 0.062], [6.30, 6.34, 6.35], [0.21, 0.20, 0.20]),
+    "xlco": ([0.240, 0.238, 0.246], [6.31, 6.33, 6.36], [0.20, 0.21, 0.20]),
+    "infoxlm": ([0.242, 0.233, 0.251], [6.30, 6.34, 6.37], [0.22, 0.20, 0.21]),
+}
+"""tlm and xlco gain, infoxlm does not; tlm costs masked LM loss."""
 RETRIEVED = {"joint": 0.2, "init_only": 0.4, "prealign": 0.6}
 
 
@@ -54,3 +63,29 @@ def run(results, metrics) -> Run:
         "report": {"title": "What did alignment buy?"},
     }
     return Run("quickstart", recipe, results, metrics, [card], "prealign run runs/quickstart/recipe.yaml")
+
+
+@pytest.fixture
+def pair_results() -> dict[str, Any]:
+    """A results.json of the arms of sentence pairs."""
+    tests = (
+        ("masked_lm_loss", "masked LM loss", "de", "lower", "number", None),
+        ("word_retrieval", "P@1", "en–de held out", "higher", "share", None),
+        ("sentence_retrieval", "sentence P@1", SENTENCES, "higher", "share", 0.001),
+    )
+    arms: dict[str, list[dict[str, Any]]] = {}
+    for arm, (sentences, losses, words) in WITH_PAIRS.items():
+        for place, values in enumerate(zip(losses, words, sentences, strict=True)):
+            tasks = {
+                task: {"scores": {}, "measures": [
+                    {"task": task, "name": name, "of": of, "value": value, "better": better, "form": form, "test": of,
+                     "chance": chance, "headline": True, "note": "", "signature": "n:1000"},
+                ]}
+                for (task, name, of, better, form, chance), value in zip(tests, values, strict=True)
+            }  # fmt: skip
+            pairs = {} if arm == "joint" else {"pairs": 60_000 + 3_000 * place}
+            parts = arms.setdefault(arm, [])
+            parts.append({"seed": place + 1, "lm_tokens": {"init": 0, "pretrain": 80_000, **pairs}, "tasks": tasks})
+            parts[-1]["seconds"] = {"pretrain": 100.0}
+    found = {"format": 2, "seeds": [1, 2, 3], "baseline": "joint", "arms": arms}
+    return found | {"comparison": [row.as_dict() for row in compare(models_of(found), "joint")]}

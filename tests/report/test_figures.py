@@ -95,6 +95,20 @@ def test_names_stand_at_their_places():
     assert ">chance</span>" in drawn
 
 
+def test_a_border_is_drawn_inside_the_chart_only():
+    """Runs side by side may differ in stage 1: a note far to the right would make the page scroll sideways."""
+    inside, outside = chart_html(chart(border=("end", 50.0))), chart_html(chart(border=("end", 5000.0)))
+    assert '<path class="level" d="M500.0 0V1000"/>' in inside
+    assert '<span class="note" style="left:50.00%;bottom:0">end</span>' in inside
+    assert "level" not in outside
+    assert "note" not in outside
+
+
+def test_long_lines_have_no_dots():
+    assert "dot" not in chart_html(chart(dots=False))
+    assert chart_html(chart()).count('class="dot') == 5
+
+
 def test_an_empty_chart_is_not_drawn():
     assert chart_html(chart(series=[Series("a", [], A)])) == ""
 

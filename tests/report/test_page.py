@@ -78,7 +78,7 @@ def test_page(tmp_path, run):
         "languages: en: text: - en.txt",
     ):
         assert part in found.text, part
-    assert page.count("<figure") == 2 + 1 + 1 + 3  # bits, by layer, course, and a heat map per arm
+    assert page.count("<figure") == 2 + 1 + 1 + 3 + 1  # bits, by layer, course, a heat map per arm, the training loss
     assert page.count('class="band') == 2 * 3 + 3
 
 
@@ -111,7 +111,35 @@ def test_words_in_context_and_sentences_are_drawn(tmp_path, run):
     page, _ = write(tmp_path, run)
     assert "Retrieval of words in sentences by layer" in page
     assert "Sentences: MEXA by layer" in page
-    assert page.count("<figure") == 7 + 1 + 3
+    assert page.count("<figure") == 8 + 1 + 3
+
+
+def test_arms_of_sentence_pairs(tmp_path, run, pair_results):
+    """The page asks their question, shows each step, what they read and what they were trained on."""
+    trained = {
+        arm: {
+            seed: [
+                {"kind": "train", "stage": "pretrain", "step": step, "loss": {"lm": 7 - step / 10, "tlm": 8.0 - seed}}
+                for step in (10, 20)
+            ]
+            for seed in (1, 2, 3)
+        }
+        for arm in pair_results["arms"]
+    }
+    page, markdown = write(tmp_path, replace(run, results=pair_results, metrics=trained, dictionaries=[]))
+    text = Checker(page).text
+    assert "Do translations of sentences find each other better with each loss" in text
+    assert "align words across languages" not in text
+    assert "What each loss adds measure arm against" in text
+    assert "sentence P@1 en–de tatoeba xlco tlm +18.0 pp (+16.8 to +19.1)*" in text
+    assert "tlm 0 80k 63k" in text
+    assert page.count("<figure") == 2
+    lines = markdown.replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert "| Language model | training steps | nats per predicted token |" in lines
+    assert lines[lines.index("| Sentence pairs read as one | training steps | nats per predicted token |") + 2] == (
+        "| joint | 20 | 6 |"  # the mean of 7, 6 and 5
+    )
+    assert "### What each loss adds" in lines
 
 
 def test_markdown(tmp_path, run):
@@ -129,16 +157,16 @@ def test_pictures_that_the_markdown_names_are_there(tmp_path, run):
     pytest.importorskip("matplotlib")
     _, text = write(tmp_path, run)
     names = re.findall(r"\]\((figures/[^)]+)\)", text)
-    assert len(names) == 7
+    assert len(names) == 8
     for name in names:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-    assert len(list((tmp_path / "figures").iterdir())) == 7
+    assert len(list((tmp_path / "figures").iterdir())) == 8
 
 
 def test_without_matplotlib_there_are_no_pictures(tmp_path, run, monkeypatch):
     monkeypatch.setattr(png, "available", lambda: False)
     page, text = write(tmp_path, run)
-    assert page.count("<figure") == 7
+    assert page.count("<figure") == 8
     assert "](figures/" not in text
     assert not (tmp_path / "figures").exists()
 

@@ -91,6 +91,18 @@ def test_costs_are_means_over_seeds(results):
     assert table.notes == ["Of one training each, mean over seeds."]
 
 
+def test_costs_have_a_column_for_sentence_pairs_where_an_arm_reads_any(pair_results):
+    table = tables.costs_table(pair_results["arms"], {})
+    assert table.header[:4] == [("arm", ""), ("LM tokens", "init"), ("LM tokens", "pretrain"), ("LM tokens", "pairs")]
+    speed = table.header.index(("tokens/s", "pretrain"))
+    # pairs of three seeds: 60, 63 and 66 thousand tokens; 80 thousand of running text in 100 seconds
+    assert [(*row[:4], row[speed]) for row in table.rows[:2]] == [
+        ("joint", "0", "80k", "–", "800"),
+        ("tlm", "0", "80k", "63k", "1.43k"),
+    ]
+    assert any("of sentence pairs come on top" in note for note in table.notes)
+
+
 def test_costs_count_a_resumed_training_whole(results, metrics):
     """The manifest, and so results.json, has the seconds of the last process; the clock of the rows goes on."""
     results["arms"]["joint"][0]["seconds"]["pretrain"] = 1.0
