@@ -84,16 +84,23 @@ def read_examples(path: Path, columns: Sequence[str], drops: Drops) -> list[Exam
     return examples
 
 
-def read_classes(paths: Sequence[Path], labels: Sequence[str]) -> list[Example]:
-    """Files as classes: each line of a file is a text with the file's label; rows are named by label and line."""
+def read_classes(paths: Sequence[Path], labels: Sequence[str], column: int | None = None) -> list[Example]:
+    """Files as classes: each line of a file is a text with the file's label; rows are named by label and line.
+
+    Args:
+        column: which one of a .tsv holds the text, from 0; None: a text is the whole line.
+    """
     examples = []
     for path, label in zip(paths, labels, strict=True):
         for number, line in read_lines(path):
-            if not line.strip():
+            cells = [line] if column is None else line.split("\t")
+            text = "".join(cells[column or 0 :][:1]).strip()
+            if not text:
+                where = "is empty" if column is None else f"has nothing in column {column + 1}"
                 raise PrealignError(
-                    f"{path}, line {number} is empty; every line of a file that stands for the label {label} is a text."
+                    f"{path}, line {number} {where}; every line of a file that stands for the label {label} is a text."
                 )
-            examples.append(Example(f"{label} {number}", (line.strip(),), label))
+            examples.append(Example(f"{label} {number}", (text,), label))
     return examples
 
 

@@ -20,6 +20,7 @@ from prealign.corpora.labelled import Example, read_classes, read_examples
 from prealign.corpora.python_topics import topic_examples
 from prealign.errors import PrealignError
 
+OF_NO_GROUP = "rows whose label is in no group"
 TESTED_TOO = "training examples whose text is tested"
 
 
@@ -44,20 +45,22 @@ def labelled_set(recipe: Recipe, item: TransferSet, drops: Drops) -> LabelledSet
     """
 
     @cache
-    def table(path: str) -> list[Example]:  # one that is trained and tested on is read, and its rows counted, once
+    def table(path: str, columns: tuple[str, ...]) -> list[Example]:  # read, and its rows counted, once for a language
         if path == PYTHON_TOPICS:
-            return list(topic_examples())
-        return read_examples(recipe.input(path), item.columns, drops)
+            return _grouped(item, topic_examples(), drops)
+        return _grouped(item, read_examples(recipe.input(path), columns, drops), drops)
 
     def is_held_out(example: Example) -> bool:
         return draws.uniform(recipe.seed, "transfer", item.name, "held out", example.row) < item.held_out_share
 
-    def part(paths: Sequence[str], held_out: bool) -> list[Example]:
+    def part(code: str, paths: Sequence[str], held_out: bool) -> list[Example]:
         """Those of one language; where there are several tables, rows are named by table and row."""
+        columns = tuple(item.columns_of(code))
         if item.labels:
-            tables = [read_classes([recipe.input(path) for path in paths], item.labels)]
+            column = columns.index("text") if item.names_languages else None
+            tables = [read_classes([recipe.input(path) for path in paths], item.labels, column)]
         else:
-            tables = [table(path) for path in paths]
+            tables = [table(path, columns) for path in paths]
         chosen = [[one for one in rows if is_held_out(one) == held_out] for rows in tables]
         if len(chosen) == 1:
             return chosen[0]
@@ -65,12 +68,12 @@ def labelled_set(recipe: Recipe, item: TransferSet, drops: Drops) -> LabelledSet
 
     splits = item.held_out_share > 0
     test = {
-        code: _draw(recipe, item, "test", part(paths, held_out=splits), item.max_test)
+        code: _draw(recipe, item, "test", part(code, paths, held_out=splits), item.max_test)
         for code, paths in item.test.items()
     }
     tested = {example.texts for of_language in test.values() for example in of_language}
     train = []
-    for example in (one for paths in item.train.values() for one in part(paths, held_out=False)):
+    for example in (one for code, paths in item.train.items() for one in part(code, paths, held_out=False)):
         if example.texts in tested:
             drops.add(TESTED_TOO, " | ".join(example.texts))
         else:
@@ -86,7 +89,33 @@ def labelled_set(recipe: Recipe, item: TransferSet, drops: Drops) -> LabelledSet
     return LabelledSet(labels, train, test | clones)
 
 
+def _grouped(item: TransferSet, examples: Sequence[Example], drops: Drops) -> list[Example]:
+    """The examples with the names of their groups for labels, if there are groups."""
+    if not item.label_groups:
+        return list(examples)
+    kept = []
+    for example in examples:
+        groups = (name for name, begins in item.label_groups.items() if example.label.startswith(tuple(begins)))
+        if (group := next(groups, None)) is None:
+            drops.add(OF_NO_GROUP, f"{example.label}: {' | '.join(example.texts)}")
+        else:
+            kept.append(example._replace(label=group))
+    return kept
+
+
 def _draw(recipe: Recipe, item: TransferSet, part: str, examples: list[Example], limit: int | None) -> list[Example]:
+    """At most `limit` examples, as many of each label if they are to be balanced."""
+    if not item.balanced:
+        return _lowest(recipe, item, part, examples, limit)
+    labels = sorted({example.label for example in examples})
+    of_labels = [[example for example in examples if example.label == label] for label in labels]
+    each = min(map(len, of_labels), default=0)
+    if limit is not None and labels:
+        each = min(each, max(1, limit // len(labels)))
+    return [example for of_label in of_labels for example in _lowest(recipe, item, part, of_label, each)]
+
+
+def _lowest(recipe: Recipe, item: TransferSet, part: str, examples: list[Example], limit: int | None) -> list[Example]:
     """At most `limit` examples: the rows with the lowest draws, in their order."""
     if limit is None or len(examples) <= limit:
         return examples
@@ -100,6 +129,8 @@ def _check(item: TransferSet, labels: list[str], train: list[Example], test: dic
     problems = []
     if len(labels) < 2:
         problems.append(f"its training texts have {len(labels)} labels ({', '.join(labels)}); two are needed")
+    if absent := [group for group in item.label_groups if group not in labels]:
+        problems.append(f"no training text has a label that begins like those of {', '.join(absent)}")
     fields = {len(example.texts) for example in train}
     for code, examples in test.items():
         unknown = sorted({example.label for example in examples} - set(labels))

@@ -1,8 +1,9 @@
-"""Zero-shot cross-lingual transfer: fine-tune on one language's labelled texts, test on every language.
+"""Zero-shot cross-lingual transfer: learn from one language's labelled texts, test on every language.
 
 The better a model has aligned its languages, the more of what the classifier learnt in English holds in the others. For
-every model the task makes a new classifier (`classifier`), fine-tunes it in a fixed number of steps on the same
-examples in the same order, and asks it about the test texts of each language. Nothing is chosen by looking at tests.
+every model the task makes a new classifier, either by fine-tuning a copy in a fixed number of steps on the same
+examples in the same order (`classifier`), or by a linear probe of the model as it is (`probe`), and asks it about the
+test texts of each language. Nothing is chosen by looking at the labels of tests.
 
 Reported are the accuracy in each language, how far it lies below that of the first training language (the gap), and
 what guessing gives: the share of the most frequent class. Whether an accuracy is above that is judged by a one-sided
@@ -31,6 +32,7 @@ from prealign.corpora.labelled import Example, parallel_rows
 from prealign.corpora.labelled_sets import LabelledSet, labelled_set
 from prealign.errors import PrealignError
 from prealign.evaluation.classifier import Encoded, FineTuning, fine_tune, probabilities, row_encoder
+from prealign.evaluation.probe import PENALTY, fit_probe, text_features
 from prealign.evaluation.task import Item, Measure, Outcome
 
 if TYPE_CHECKING:
@@ -141,15 +143,36 @@ class TransferTest:
     def signature(self) -> str:
         """The conditions of the numbers."""
         given = self.settings
+        if given.method == "probe":
+            method = f"probe:mean of tokens, all layers, languages centred|l2:{PENALTY:g}"
+        else:
+            method = f"steps:{given.max_steps}x{given.batch_size}|lr:{given.learning_rate:g}|repeats:{given.repeats}"
         return (
             f"{given.name}|data:{self.fingerprint}|train:{'+'.join(given.train)} {len(self.trained.rows)}"
-            f"|steps:{given.max_steps}x{given.batch_size}|lr:{given.learning_rate:g}|repeats:{given.repeats}"
-            f"|tokens:{self.max_tokens}"
+            f"|{method}|tokens:{self.max_tokens}"
             f"|seed:{self.seed}|v:{__version__}"
         )
 
     def run(self, model: PreTrainedModel) -> Outcome:
-        """Fine-tune copies of the model and test them."""
+        """Train classifiers on the model and test them."""
+        return self._probed(model) if self.settings.method == "probe" else self._fine_tuned(model)
+
+    def _probed(self, model: PreTrainedModel) -> Outcome:
+        trained = text_features(model, self.trained.rows, self.max_batch_tokens)
+        probe = fit_probe(trained, self.trained_labels, len(self.labels))
+        answers, as_they_are = {}, {}
+        for code, questions in self.tests.items():
+            asked = text_features(model, questions.encoded.rows, self.max_batch_tokens)
+            answers[code] = probe.probabilities(asked)[None]  # [1, rows, classes]
+            as_they_are[code] = float(
+                (probe.probabilities(asked, centred=False).argmax(axis=1) == questions.gold).mean()
+            )
+        outcome = self._outcome(answers, [[probe.loss]])
+        for code, score in {**outcome.scores["languages"], **outcome.scores.get("mixed", {})}.items():
+            score["accuracy_not_centred"] = as_they_are[code]
+        return outcome
+
+    def _fine_tuned(self, model: PreTrainedModel) -> Outcome:
         found: dict[str, list[NDArray[np.float32]]] = {code: [] for code in self.tests}
         courses = []
         for repeat in range(self.settings.repeats):
@@ -261,13 +284,18 @@ class TransferTest:
         return measures
 
     def _note(self) -> str:
-        given = self.settings
-        times = "" if given.repeats == 1 else f" {given.repeats} times"
-        return (
-            f"{given.name}: accuracy of a classifier of {len(self.labels)} classes, fine-tuned{times} on "
-            f"{len(self.trained.rows):,} examples in {', '.join(given.train)} for {given.max_steps:,} steps of "
-            f"{given.batch_size}; chance is the share of the most frequent class."
-        )
+        given, classes = self.settings, f"{len(self.labels)} classes"
+        examples = f"{len(self.trained.rows):,} examples in {', '.join(given.train)}"
+        if given.method == "probe":
+            how = (
+                f"logistic regression of {classes} on {examples}, from mean states of all layers of the frozen model, "
+            )
+            how += "the mean of each language taken away"
+        else:
+            times = "" if given.repeats == 1 else f" {given.repeats} times"
+            how = f"a classifier of {classes}, fine-tuned{times} on {examples} for {given.max_steps:,} steps of "
+            how += str(given.batch_size)
+        return f"{given.name}: accuracy of {how}; chance is the share of the most frequent class."
 
 
 def transfer_tests(

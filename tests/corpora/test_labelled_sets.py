@@ -9,6 +9,7 @@ import pytest
 
 from prealign.config.recipe import read_recipe
 from prealign.config.settings import Recipe
+from prealign.config.transfer import TransferSet
 from prealign.corpora.clone import clone
 from prealign.corpora.drops import Drops
 from prealign.corpora.labelled_sets import LabelledSet, labelled_set
@@ -86,6 +87,67 @@ def test_limits_draw_the_same_rows_in_all_languages(data: Path) -> None:
 def test_what_would_mean_nothing_is_refused(data: Path, item: dict[str, Any], sentence: str) -> None:
     with pytest.raises(PrealignError, match=r"The transfer set .* cannot be used:") as caught:
         read(data, item)
+    assert sentence in str(caught.value)
+
+
+def test_one_file_of_two_languages(data: Path) -> None:
+    """A table with a column for each language: tests are of the same rows, and none of them is trained on."""
+    lines = "".join(f"text {i}\tTekst {i}\tMatt.{i}\n" for i in range(1, 41))
+    lines += "".join(f"book {i}\tKitabu {i}\tGen.{i}\n" for i in range(1, 81))
+    (data / "verses.tsv").write_text(lines + "list\torodha\tNum.1\n", encoding="utf-8")
+    verses = {"train": {"en": ["verses.tsv"]}, "test": {"en": ["verses.tsv"], "sw": ["verses.tsv"]}}
+    groups = {"gospels": ["Matt.", "Mark."], "law": ["Gen.", "Exod."]}
+    drops = Drops()
+    item = {"name": "verses", **verses, "columns": ["en", "sw", "label"], "label_groups": groups}
+    found = read(data, item | {"held_out_share": 0.4, "balanced": True, "max_test": 20}, drops)
+    assert found.labels == ["gospels", "law"]
+    assert [example.row for example in found.test["en"]] == [example.row for example in found.test["sw"]]
+    assert not {example.row for example in found.train} & {example.row for example in found.test["sw"]}
+    for examples, first, second in ((found.train, "text", "book"), (found.test["sw"], "Tekst", "Kitabu")):
+        assert {(one.label, one.texts[0].split()[0]) for one in examples} == {("gospels", first), ("law", second)}
+        labels = [example.label for example in examples]
+        assert labels.count("gospels") == labels.count("law")
+    assert len(found.test["sw"]) == 20
+    assert drops.as_dict()["rows whose label is in no group"]["samples"][0] == "Num.1: list"
+    with pytest.raises(PrealignError, match="no training text has a label that begins like those of letters"):
+        read(data, item | {"held_out_share": 0.4, "label_groups": groups | {"letters": ["Rom."]}})
+
+
+def test_files_as_classes_with_a_column_for_each_language(data: Path) -> None:
+    for label in ("verse", "news"):
+        lines = "".join(f"{label} {i}\t{label} auf Deutsch {i}\n" for i in range(1, 31))
+        (data / f"{label}.tsv").write_text(lines, encoding="utf-8")
+    paths = ["verse.tsv", "news.tsv"]
+    columns = {"labels": ["verse", "news"], "columns": ["en", "de"], "held_out_share": 0.3}
+    found = read(data, {"name": "kind", "train": {"en": paths}, "test": {"de": paths}, **columns})
+    assert {example.texts[0] for example in found.train} <= {
+        f"{one} {i}" for one in ("verse", "news") for i in range(31)
+    }
+    assert all(example.texts[0].startswith(f"{example.label} auf Deutsch") for example in found.test["de"])
+    (data / "news.tsv").write_text("one\teins\ntwo\t\n", encoding="utf-8")
+    with pytest.raises(PrealignError, match=r"news.tsv, line 2 has nothing in column 2; every line of a file"):
+        read(data, {"name": "kind", "train": {"en": paths}, "test": {"de": paths}, **columns})
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"columns": ["en", "text", "label"]},
+            "columns has text and en; name text, label, row and other, or languages",
+        ),
+        ({"columns": ["en", "sw", "label"]}, "columns needs de once, or twice for pairs of texts, one label"),
+        ({"columns": ["en", "de"]}, "columns needs en once, or twice for pairs of texts, one label"),
+        ({"columns": ["en", "de", "label"], "test": {"de": ["a.jsonl"]}}, "so a.jsonl must be a .tsv file"),
+        ({"columns": ["en", "de", "label"], "labels": ["x"]}, "columns needs en once, and neither label nor row"),
+        ({"label_groups": {"law": ["Gen."]}}, "label_groups needs two groups or more"),
+        ({"labels": ["x", "y"], "label_groups": {"x": ["a"], "y": ["b"]}}, "give one of them"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(changes: dict[str, Any], sentence: str) -> None:
+    given = {"name": "s", "train": {"en": ["a.tsv"]}, "test": {"de": ["b.tsv"]}}
+    with pytest.raises(ValueError, match="transfer set s: ") as caught:
+        TransferSet.model_validate(given | changes)
     assert sentence in str(caught.value)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -122,6 +123,34 @@ def test_what_is_learnt_in_english_holds_where_words_are_shared(
     assert again.items == outcome.items
     for change in ({"seed": 2}, {"max_tokens": 8}):
         assert replace(test, **change).signature != test.signature
+
+
+def test_a_probe_finds_what_a_shift_hides(
+    tiny_model: Callable[..., PreTrainedModel], tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Capitals have the embeddings of their small letters, moved by one vector: taken for one class as they are, and
+    told apart once the mean of the language is taken away."""
+    model = tiny_model("llama", num_hidden_layers=1, initializer_range=0.1)
+    table = model.get_input_embeddings().weight.data
+    table[28:54] = table[2:28] + 5 * torch.ones(16)
+    random = np.random.default_rng(4)
+    words = [" ".join([*random.choice(list("abcdef"), 3), "xy"[number % 2]]) for number in range(100)]
+    english = [Example(str(number), (text,), "xy"[number % 2]) for number, text in enumerate(words)]
+    moved = [example._replace(texts=(example.texts[0].upper(),)) for example in english[60:]]
+    texts = LabelledSet(["x", "y"], english[:60], {"en": english[60:], "de": moved})
+    test = made_of(texts, tokenizer, method="probe")
+    outcome = test.run(model)
+    scores = outcome.scores["languages"]
+    assert scores["en"]["accuracy"] == scores["en"]["accuracy_not_centred"] == 1.0
+    assert scores["de"]["accuracy"] > 0.9
+    assert scores["de"]["accuracy_not_centred"] == 0.5
+    assert scores["de"]["gap"] == 1.0 - scores["de"]["accuracy"]
+    assert outcome.scores["training_loss"] < 0.3
+    assert test.run(model).as_dict() == outcome.as_dict()
+    assert "|probe:mean of tokens, all layers, languages centred|l2:0.0001|tokens:16" in test.signature
+    assert (
+        "toy: accuracy of logistic regression of 2 classes on 60 examples in en, from mean" in outcome.measures[0].note
+    )
 
 
 def test_the_tests_of_a_recipe(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
