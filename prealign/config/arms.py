@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 Arm = Literal[
     "joint", "prealign", "init_only", "switching_only", "during", "after", "both_sides", "full_alignment",
-    "pairs_as_text", "tlm", "xlco", "infoxlm",
+    "pairs_as_text", "tlm", "xlco", "infoxlm", "words_and_sentences",
 ]  # fmt: skip
 Pairs = Literal["none", "as text", "tlm", "contrast", "mixup"]
 
@@ -45,12 +45,14 @@ PLANS: dict[Arm, Plan] = {
     "tlm": Plan("control", "none", translations="tlm"),
     "xlco": Plan("control", "none", translations="contrast"),
     "infoxlm": Plan("control", "none", translations="mixup"),
+    "words_and_sentences": Plan("control", "none", "during", "contrast"),
 }
 """`init_only`, `during` and `after` are the study of when to align: before, while or after the language is learnt.
 `both_sides` is `prealign` with a model that is asked to predict mixed text. `full_alignment` is `joint` with a perfect
 alignment given for nothing, which only a cloned language can have: the upper bound. `tlm`, `xlco` and `infoxlm` add one
 objective over translation pairs each; `pairs_as_text` reads the sentences of `tlm` and does not know which belong
-together, so that it is its control where `joint` is that of all."""
+together, so that it is its control where `joint` is that of all. `words_and_sentences` is `xlco` and `during` in
+one."""
 
 FOUR_ARMS: tuple[Arm, ...] = ("joint", "prealign", "init_only", "switching_only")
 """What `--arms all` means: the method, its two halves, and neither."""

@@ -10,7 +10,11 @@ from pydantic import Field, ValidationInfo, model_validator
 from prealign.config.engine import OptimizerSettings
 from prealign.config.fields import Count, ModelPath, Positive, Settings, Share, refuse
 
-PRESETS_OF_KIND = {"causal_lm": ("tiny", "20m", "150m", "400m", "1.3b"), "masked_lm": ("tiny", "base")}
+PRESETS_OF_KIND = {
+    "causal_lm": {"tiny": 4, "20m": 6, "150m": 12, "400m": 20, "1.3b": 24},
+    "masked_lm": {"tiny": 4, "base": 12},
+}
+"""Kind of model -> preset -> its number of blocks; model/build.py has the whole shapes."""
 LEARNT_TEMPERATURES = (0.01, 1.0)
 """A learnt temperature stays in this range. Below it a float32 softmax over cosines is an argmax, above it the loss can
 hardly tell words apart."""
@@ -37,6 +41,14 @@ class ModelSettings(Settings):
         if self.config is None and self.checkpoint is None and self.preset not in known:
             raise ValueError(f"there is no preset {self.preset} of kind {self.kind}; there are {', '.join(known)}")
         return self
+
+    @property
+    def blocks(self) -> int | None:
+        """Number of the model's blocks where the recipe tells it; None where a `config` or `checkpoint` does."""
+        if self.config is not None or self.checkpoint is not None:
+            return None
+        blocks = self.overrides.get("num_hidden_layers", PRESETS_OF_KIND[self.kind][self.preset])
+        return blocks if isinstance(blocks, int) else None
 
 
 class InitSettings(Settings):
@@ -110,8 +122,7 @@ class InitSettings(Settings):
         """What can be told of the alignment loss without the model: choices of layers, weights or temperature that make
         no sense.
 
-        Asked where a recipe is read, and by a recipe that is made in Python. A plain validator would end in the command
-        line's own box where flags are given.
+        Asked where a recipe is read, and by a recipe that is made in Python.
         """
         low, high = LEARNT_TEMPERATURES
         if self.learn_temperature and not low <= self.temperature <= high:

@@ -109,7 +109,8 @@ class Recipe(Settings):
     takes these four); during and after (words are aligned while or after the text is learnt, where init_only aligns
     them before), both_sides (prealign, but switched words are predicted as well), full_alignment (joint, where a piece
     and its clone are one id: the upper bound of a cloned language); with the pairs of `translations` tlm, xlco and
-    infoxlm (joint and one objective over sentence pairs more each), pairs_as_text (joint and the same sentences)."""
+    infoxlm (joint and one objective over sentence pairs more each), pairs_as_text (joint and the same sentences),
+    words_and_sentences (xlco and during at once)."""
     languages: dict[str, Language]
     """The languages by BCP 47 code."""
     dictionary: DictionarySettings = DictionarySettings()

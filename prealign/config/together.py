@@ -27,7 +27,7 @@ def mistakes(recipe: Recipe) -> Iterator[str]:
     yield from _of_knowledge(recipe)
     yield from _of_sentences(recipe)
     clones = {code: language.clone_of for code, language in recipe.languages.items()}
-    yield from recipe.translations.mistakes(recipe.arms, clones)
+    yield from recipe.translations.mistakes(recipe.arms, clones, recipe.model)
 
 
 def _of_dictionary(recipe: Recipe) -> Iterator[str]:
@@ -79,6 +79,13 @@ def _of_arms(recipe: Recipe) -> Iterator[str]:
                 "init.lm_on is words"
             )
     timed = [arm for arm in recipe.arms if PLANS[arm].alignment != "none"]
+    if timed and not recipe.dictionary.pairs:
+        yield f"arm {timed[0]} aligns words, but the recipe names no dictionary pairs; add one, or drop the arm"
+    if timed and not (init.max_steps and init.lm_weight and init.aligns_words):
+        yield (
+            f"arm {timed[0]} brings a batch of words in pretraining for each step of its start, and has none: "
+            "init.max_steps, init.lm_weight, and init.alignment_weight or the words in sentences must be above 0"
+        )
     if timed and init.max_steps > recipe.pretrain.max_steps:
         yield (
             f"arm {timed[0]} brings the {init.max_steps:,} batches of words of init.max_steps in pretraining, one "
@@ -117,6 +124,13 @@ def _of_kind(recipe: Recipe) -> Iterator[str]:
         return
     if recipe.init.lm_on == "words" and recipe.init.lm_weight:
         yield "init.lm_on is words, but a word alone gives a masked LM nothing to guess from"
+    if "both_sides" in recipe.arms:
+        yield "arm both_sides predicts switched words, as a masked LM does in arm prealign already; drop one of them"
+    if recipe.pretrain.switching.labels != "input_only":
+        yield (
+            f"pretrain.switching.labels is {recipe.pretrain.switching.labels}, but a masked LM is asked for what it "
+            "reads, switched words too; leave it out"
+        )
     if recipe.knowledge.language is not None:
         yield (
             "knowledge asks how a model goes on with a sentence, which a masked LM does not do; leave "

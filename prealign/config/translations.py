@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from prealign.config.arms import PLANS, Arm
 from prealign.config.dictionary import ParallelText
 from prealign.config.fields import Count, Positive, Settings, Share, check_code
+from prealign.config.init import ModelSettings
 
 Momentum = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -57,29 +58,45 @@ class ContrastSettings(Settings):
     momentum_schedule: Literal["constant", "linear", "exponential"] = "constant"
     """The way from the first to the last momentum."""
     projection: bool = False
-    """Compare a learnt linear map of the states instead of the states."""
+    """Compare a learnt linear map of the states, and tanh, instead of the states; for keys: momentum."""
     masked: bool = True
     """Hide tokens of the sentences as in masked language modelling; causal models read them as they are."""
     mixup: Share = 0.5
-    """Share of the examples that join two pairs, in arms with mixup."""
+    """Share of the examples that join two pairs, in arms with mixup; all in InfoXLM's published code. The others are
+    single sentences, as in tests of retrieval."""
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if (self.last_momentum is None) != (self.momentum_schedule == "constant"):
-            raise ValueError("last_momentum and a momentum_schedule other than constant go together")
-        if self.keys == "in_batch" and self.projection:
-            raise ValueError("projection belongs to keys: momentum")
-        return self
+    def mistake_of_layer(self, blocks: int) -> str | None:
+        """What is wrong with the layer for a model of so many blocks, as a sentence."""
+        if self.layer <= blocks:
+            return None
+        return (
+            f"translations.contrast.layer is {self.layer}, but this model has blocks 1 to {blocks}. InfoXLM takes the "
+            f"one two thirds of the way up, which is {max(1, round(blocks * 2 / 3))} here"
+        )
 
-    def mistakes(self, arms: Sequence[Arm]) -> Iterator[str]:
-        """What does not fit together for arms that contrast sentences, a sentence each."""
+    def mistakes(self, arms: Sequence[Arm], model: ModelSettings) -> Iterator[str]:
+        """What does not fit together for arms that contrast sentences with this model, a sentence each."""
         per_step, section = self.pairs_per_step, "translations.contrast"
         if not per_step:
             yield f"arm {arms[0]} contrasts sentences, but {section}.pairs_per_step is 0"
+        if (self.last_momentum is None) != (self.momentum_schedule == "constant"):
+            yield f"{section}.last_momentum and a momentum_schedule other than constant go together"
+        if self.keys == "in_batch" and self.projection:
+            yield f"{section}.projection belongs to keys: momentum"
         if self.keys == "in_batch" and per_step == 1:
             yield f"{section}.keys is in_batch, but a step of one pair has nothing to tell a translation from"
-        if self.keys == "in_batch" and "infoxlm" in arms:
-            yield f"arm infoxlm joins pairs for a queue of keys, but {section}.keys is in_batch; take arm xlco"
+        if "infoxlm" in arms:
+            if self.keys == "in_batch":
+                yield f"arm infoxlm joins pairs for a queue of keys, but {section}.keys is in_batch; take arm xlco"
+            if not self.mixup:
+                yield f"arm infoxlm joins pairs, but {section}.mixup is 0, which makes it arm xlco"
+        if model.blocks is not None and (mistake := self.mistake_of_layer(model.blocks)):
+            yield mistake
+        if model.kind == "causal_lm" and self.pooling == "first":
+            yield (
+                f"{section}.pooling is first, but the first token of a causal LM knows nothing of the sentence behind "
+                "it; take mean or last"
+            )
         if self.keys == "momentum" and self.queue_size < per_step:
             yield (
                 f"{section}.queue_size is {self.queue_size:,}, less than the {per_step:,} keys of a step "
@@ -88,7 +105,8 @@ class ContrastSettings(Settings):
 
 
 class TranslationSettings(Settings):
-    """Translation pairs that the arms tlm, xlco, infoxlm and pairs_as_text are trained on beside running text."""
+    """Translation pairs that arms are trained on beside running text: tlm, xlco, infoxlm, pairs_as_text and
+    words_and_sentences."""
 
     pairs: list[TranslationPair] = []
     """Language pairs with their parallel text."""
@@ -103,23 +121,21 @@ class TranslationSettings(Settings):
     """Weight of that loss beside that of running text."""
     contrast: ContrastSettings = ContrastSettings()
 
-    @model_validator(mode="after")
-    def _named_once(self) -> Self:
-        names = [(pair.source, pair.target) for pair in self.pairs]
-        if len(set(names)) < len(names):
-            raise ValueError("a language pair is named twice; list its corpora under one `parallel`")
-        return self
-
-    def mistakes(self, arms: Sequence[Arm], clones: Mapping[str, str | None]) -> Iterator[str]:
+    def mistakes(self, arms: Sequence[Arm], clones: Mapping[str, str | None], model: ModelSettings) -> Iterator[str]:
         """What does not fit together, a sentence each.
 
         Args:
             arms: the recipe's arms.
             clones: the recipe's languages, each with the one that it is a clone of.
+            model: the recipe's.
         """
-        for pair in self.pairs:
+        for place, pair in enumerate(self.pairs):
             name = f"translations.pairs, {pair.source}-{pair.target}"
-            if unknown := [code for code in (pair.source, pair.target) if code not in clones]:
+            if (pair.source, pair.target) in [(other.source, other.target) for other in self.pairs[:place]]:
+                yield f"{name} is named twice; list its corpora under one `parallel`"
+            if pair.source == pair.target:
+                yield f"{name}: a pair has two languages"
+            elif unknown := [code for code in (pair.source, pair.target) if code not in clones]:
                 yield f"{name}: {', '.join(unknown)} is not among the languages"
             elif not pair.parallel and clones[pair.target] != pair.source:
                 yield f"{name}: needs `parallel` text, since {pair.target} is no clone of {pair.source}"
@@ -131,4 +147,4 @@ class TranslationSettings(Settings):
             yield f"arm {reading[0]} reads translation pairs, but translations.tlm_pairs_per_step is 0"
         contrasting = [arm for arm, kind in plans.items() if kind in ("contrast", "mixup")]
         if contrasting:
-            yield from self.contrast.mistakes(contrasting)
+            yield from self.contrast.mistakes(contrasting, model)

@@ -5,7 +5,8 @@ The copy follows the encoder as an exponential moving average of its weights,
     slow <- m * slow + (1 - m) * encoder
 
 and encodes the keys; the queue remembers the keys of the last steps, so that a batch of any size is compared with many
-others. Both are modules, so a checkpoint holds them and a resumed run goes on with the same keys.
+others. Both are modules, so a checkpoint holds them and a resumed run goes on with the same keys. Every process has
+all of both, under FSDP2 too.
 """
 
 from __future__ import annotations
@@ -50,29 +51,33 @@ class SlowCopy(nn.Module):
 
     @torch.no_grad()
     def follow(self, encoder: nn.Module, momentum: float) -> None:
-        """Move towards the encoder by 1 - `momentum` of the way; under FSDP2 every rank must call it."""
+        """Move towards the encoder by 1 - `momentum` of the way, in the copy's own precision.
+
+        Under FSDP2 every rank must call it. With bfloat16 as well, embeddings and last norm are there in bfloat16 while
+        the model is in use, so the copy follows them rounded, to one part in 256; blocks it follows in float32.
+        """
         for slow, now in zip(self.encoder.parameters(), encoder.parameters(), strict=True):
             whole = now.full_tensor() if isinstance(now, DTensor) else now
             slow.lerp_(whole.to(slow.dtype), 1.0 - momentum)
 
 
 class KeyQueue(nn.Module):
-    """The last `size` keys of all ranks, oldest first to go, each with the number of what it was made from.
+    """The last `size` keys of all ranks, oldest first to go, each with the names of the sentences of its pair.
 
     A ring: keys fill it from place 0 on, then each new one takes the place of the oldest. Every rank has the same.
     """
 
     keys: Tensor
-    """[size, width], float32; rows from `filled` on mean nothing."""
+    """[size, width], float32; rows that no key has come to yet mean nothing."""
     names: Tensor
-    """[size] int64: equal numbers mark keys of the same sentence."""
+    """[size, 2] int64, of both sentences of each key's pair; equal numbers mark sentences that are written alike."""
     added: Tensor
     """[] int64: keys that were ever added."""
 
     def __init__(self, size: int, width: int) -> None:
         super().__init__()
         self.register_buffer("keys", torch.zeros(size, width))
-        self.register_buffer("names", torch.zeros(size, dtype=torch.int64))
+        self.register_buffer("names", torch.zeros(size, 2, dtype=torch.int64))
         self.register_buffer("added", torch.zeros((), dtype=torch.int64))
 
     def __len__(self) -> int:
@@ -84,7 +89,7 @@ class KeyQueue(nn.Module):
         return len(self) == self.keys.shape[0]
 
     def content(self) -> tuple[Tensor, Tensor]:
-        """Keys [held, width] and names [held]; views, in no order."""
+        """Keys [held, width] and names [held, 2]; views, in no order."""
         return self.keys[: len(self)], self.names[: len(self)]
 
     @torch.no_grad()
@@ -97,4 +102,4 @@ class KeyQueue(nn.Module):
         places = (first + torch.arange(len(keys), device=keys.device)) % size
         self.keys[places] = keys
         self.names[places] = names
-        self.added += int(first) + len(keys) - int(self.added)
+        self.added.fill_(first + len(keys))

@@ -13,14 +13,16 @@ with a queue      (Chi et al. 2021, InfoXLM, section 3.3; the form of MoCo) k_i 
 without           (Li et al. 2023, AFP, arXiv 2311.08089, section 3.1) k_i comes from the encoder itself, with
                   gradient, and N are the other translations in the batch over all ranks; both directions count.
 
-A sentence that is written as the translation itself is never its negative, wherever it stands: with a queue as long as
-a corpus every sentence would meet itself again.
+Two pairs that have a sentence in common are no negatives of each other, wherever the sentence stands: then both sides
+say the same, and with a queue as long as a corpus every sentence would meet itself again. Of 169,101 English and German
+pairs of Tatoeba 41 % share a sentence with another.
 
 A batch of sentence pairs is a dictionary:
 
     input_ids, position_ids, words              sentences in rows as `word_states.pack` lays them; "words" numbers them
     key_input_ids, key_position_ids, key_words  their translations, in the same order
-    key_names                                   [pairs]: equal numbers mark translations written alike, on every rank
+    names                                       [pairs, 2]: of the sentence and of its translation; equal numbers mark
+                                                sentences that are written alike, on every rank
     step, is_first, is_last                     of the batches of this objective in a step, on this rank
 """
 
@@ -99,7 +101,7 @@ class InBatchContrast:
 
     def count(self, batch: Mapping[str, Any]) -> int:
         """Anchors: the sentences and their translations."""
-        return 2 * len(batch["key_names"])
+        return 2 * len(batch["names"])
 
     def loss_sum(self, model: PreTrainedModel, batch: Mapping[str, Any]) -> Tensor:
         """Sum of L_i over this rank's sentences, asked for their translations, and the other way round."""
@@ -111,8 +113,7 @@ class InBatchContrast:
         )
         before = sum(ranks.gather_sizes(queries)[: ranks.rank()])
         own = before + torch.arange(len(queries), device=queries.device)
-        names, all_names = batch["key_names"], ranks.gather(batch["key_names"])
-        same = names[:, None] == all_names  # [own, all]: written the same, so never negatives of each other
+        same = have_in_common(batch["names"], ranks.gather(batch["names"]))  # [own, all]
         same[torch.arange(len(own), device=own.device), own] = False
         loss = queries.new_zeros(())
         with torch.autocast(queries.device.type, enabled=False):
@@ -170,7 +171,7 @@ class MomentumContrast(nn.Module):
 
     def count(self, batch: Mapping[str, Any]) -> int:
         """Sentences whose translation is looked for."""
-        return len(batch["key_names"])
+        return len(batch["names"])
 
     def loss_sum(self, model: PreTrainedModel, batch: Mapping[str, Any]) -> Tensor:
         """Sum of L_i over this rank's sentences; the step's last batch puts the keys into the queue.
@@ -187,14 +188,14 @@ class MomentumContrast(nn.Module):
                 self.slow.follow(model.base_model, momentum)
                 self.slow_projection.follow(self.projection, momentum)
         queries = self.projection(sentence_states(model, model.base_model, batch, "", self.layer, self.pooling))
-        keys, names = self._keys(model, batch), batch["key_names"]
+        keys, names = self._keys(model, batch), batch["names"]
         with torch.autocast(queries.device.type, enabled=False):
             queries = _scaled(queries.float(), self.similarity)
             negatives, of_negatives = self.queue.content()
             if batch["is_last"]:  # the backward pass comes when this step's keys are in the queue already
                 negatives = negatives.clone()
             right = (queries * keys).sum(dim=1, keepdim=True)
-            wrong = (queries @ negatives.T).masked_fill(names[:, None] == of_negatives, -torch.inf)
+            wrong = (queries @ negatives.T).masked_fill(have_in_common(names, of_negatives), -torch.inf)
             logits = torch.cat([right, wrong], dim=1) / self.temperature
             loss: Tensor = (logits.logsumexp(dim=1) - logits[:, 0]).sum()
         self._new.append((keys, names))
@@ -215,10 +216,16 @@ class MomentumContrast(nn.Module):
             found = []
             for batch in batches:
                 there = {name: value.to(device) for name, value in batch.items() if isinstance(value, Tensor)}
-                found.append((self._keys(model, there), there["key_names"]))
+                found.append((self._keys(model, there), there["names"]))
             self.queue.add(*map(torch.cat, zip(*found, strict=True)))
             if self.queue.is_full:
                 break
+
+
+def have_in_common(names: Tensor, others: Tensor) -> Tensor:
+    """Which pairs have a sentence in common, [pairs, others]; names [pairs, 2] and [others, 2]."""
+    one, two = names[:, :1], names[:, 1:]  # [pairs, 1]
+    return (one == others[:, 0]) | (one == others[:, 1]) | (two == others[:, 0]) | (two == others[:, 1])
 
 
 def _scaled(states: Tensor, similarity: Similarity) -> Tensor:

@@ -15,21 +15,24 @@ if TYPE_CHECKING:
     from prealign.config.translations import TranslationPair
     from prealign.stages.materials import Materials
 
+PAIRS = ("sentence pairs", "sentence pairs contrasted", "sentences of pairs cut")
+"""What is counted of sentence pairs, and told where it is not 0."""
+
 
 def model_card(materials: Materials, facts: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
     """Markdown with the front matter that the Hugging Face hub reads.
 
     Args:
         facts: what the training stage tells of itself, one line each.
-        seen: "steps", "LM tokens", "alignment words", "sentence pairs", "sentence pairs contrasted", and "switched
-            share" (None where nothing was switched), counted from the metrics up to this checkpoint.
+        seen: "steps", "LM tokens", "alignment words", those of PAIRS, and "switched share" (None where nothing was
+            switched), counted from the metrics up to this checkpoint.
     """
     recipe = materials.recipe
     auto_class = {"causal_lm": "AutoModelForCausalLM", "masked_lm": "AutoModelForMaskedLM"}[recipe.model.kind]
     tags = ["prealign", "multilingual"]
     front = {"language": list(recipe.languages), "library_name": "transformers", "tags": tags}
     counted = {name: f"{seen[name]:,}" for name in ("steps", "LM tokens", "alignment words")}
-    counted |= {name: f"{seen[name]:,}" for name in ("sentence pairs", "sentence pairs contrasted") if seen.get(name)}
+    counted |= {name: f"{seen[name]:,}" for name in PAIRS if seen.get(name)}
     if seen["switched share"] is not None:
         counted["share of eligible words switched, achieved"] = f"{seen['switched share']:.1%}"
     lines = [

@@ -75,7 +75,7 @@ def _training(materials: Materials, arm: Arm) -> Training:
         "rows per step": recipe.pretrain.global_batch_rows,
         "block size": recipe.pretrain.block_size,
         "share of eligible words switched, asked": f"{recipe.pretrain.switching.total_ratio if switches else 0:.1%}",
-        "labels where a word was switched": recipe.pretrain.switching.labels if switches else "none was switched",
+        "labels where a word was switched": _labels(recipe) if switches else "none was switched",
         "words aligned": ("before pretraining" if plan.start == "aligned" else "not")
         if plan.alignment == "none"
         else f"{plan.alignment} pretraining",
@@ -109,6 +109,10 @@ def _with_labels(recipe: Recipe, plan: Plan) -> Recipe:
         return recipe
     switching = recipe.pretrain.switching.model_copy(update={"labels": "both"})
     return recipe.model_copy(update={"pretrain": recipe.pretrain.model_copy(update={"switching": switching})})
+
+
+def _labels(recipe: Recipe) -> str:
+    return "as read" if recipe.model.kind == "masked_lm" else recipe.pretrain.switching.labels
 
 
 def reads_text(recipe: Recipe) -> bool:

@@ -176,6 +176,7 @@ def _carry_out(training: Training, materials: Materials, device: torch.device) -
             "alignment_words": seen(end, training)["alignment words"],
             "alignment_words_of_start": training.start_words,
             "pair_tokens": {name: int(outcome.sums.get(f"n_{name}_tokens", 0)) for name in ("pair", "contrast")},
+            "cut_sentences": seen(end, training)["sentences of pairs cut"],
             "flops": outcome.sums.get("flops", 0.0),
             "parameters": parameters,
         }
@@ -193,5 +194,6 @@ def seen(state: Mapping[str, Any], training: Training) -> dict[str, Any]:
         "alignment words": training.start_words + int(sums.get("n_words", 0)),
         "sentence pairs": int(sums.get("n_pairs_read", 0)),
         "sentence pairs contrasted": int(sums.get("n_contrast_pairs", 0)),
+        "sentences of pairs cut": int(sums.get("n_cut_sentences", 0)),
         "switched share": sums["n_switched"] / sums["n_eligible"] if sums.get("n_eligible") else None,
     }

@@ -1,7 +1,7 @@
 """What an arm trains on translation pairs, as tasks of the loop: step number in, batches with objectives out.
 
-Three losses stand beside that of running text, each divided by its own count: `tlm` (or, of sentences read one by one,
-`pairs_as_text`), and `sentence_alignment`. None of them counts as LM tokens of the run.
+Two losses stand beside that of running text, each divided by its own count: `tlm` (of sentences read one by one,
+`pairs_as_text`) and `sentence_alignment`. Neither counts as LM tokens of the run.
 """
 
 from __future__ import annotations
@@ -58,6 +58,11 @@ class TranslationTasks:
         if self.reads:
             for name, times in self.translations.repeats(self.max_steps * self.settings.tlm_pairs_per_step).items():
                 log.info("pretrain: sentence pairs %s are read %.1f times", name, times)
+        together = 2 if self.reads or self.mixup else 1
+        longest = self.translations.marks.room(recipe.pretrain.block_size, together)
+        for name, share in self.translations.beyond(longest).items():
+            if share:
+                log.info("pretrain: of the sentences %s %.2g %% are cut at %s tokens", name, 100 * share, longest)
 
     def __call__(self, step: int) -> list[Task]:
         tasks: list[Task] = []
@@ -98,7 +103,7 @@ class TranslationTasks:
 
 
 def marks_of(tokenizer: PreTrainedTokenizerFast) -> Marks:
-    """The special tokens that this tokenizer puts around sentences."""
+    """The special tokens that this tokenizer has for the borders of sentences."""
     begin = tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id
     end = tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id
     return Marks(begin, end, tokenizer.pad_token_id or 0)
@@ -106,12 +111,8 @@ def marks_of(tokenizer: PreTrainedTokenizerFast) -> Marks:
 
 def check_layer(settings: ContrastSettings, model: PreTrainedModel) -> None:
     """Refuse a layer that the model does not have, before anything is trained."""
-    layers = model.config.num_hidden_layers
-    if settings.layer > layers:
-        raise PrealignError(
-            f"translations.contrast.layer is {settings.layer}; this model has blocks 1 to {layers}. InfoXLM takes the "
-            f"one two thirds of the way up, which is {max(1, round(layers * 2 / 3))} here."
-        )
+    if mistake := settings.mistake_of_layer(model.config.num_hidden_layers):
+        raise PrealignError(f"{mistake}.")
 
 
 def in_batch(settings: ContrastSettings) -> InBatchContrast:

@@ -6,14 +6,15 @@ computed (train/batches.py), and every draw is keyed by the pair's place in its 
 first, which pairs are joined. Languages are sampled by the number of their pairs to the power of `sampling_alpha`.
 
 A pair for TLM is one sequence, <s> x </s> y </s> or the other way round; in the arm that is its control, the two
-sentences are a sequence each. A pair for contrast is two, <s> x </s> asking
-for <s> y </s> or the other way round. With mixup two pairs are joined on either side, in an order of its own, after a
-draw for each pair which of its sides stands where (Chi et al. 2021, InfoXLM, section 3.3): <s> x1 y2 </s> asks for
-<s> x2 y1 </s>. Sequences are packed into rows as words and documents are, so no lengths need to be brought together.
+sentences are a sequence each. A pair for contrast is two, <s> x </s> asking for <s> y </s> or the other way round. With
+mixup two pairs, of any languages, are joined on either side, in an order of its own, after a draw for each pair which
+of its sides stands where (Chi et al. 2021, InfoXLM, section 3.3): <s> x1 </s> y2 </s> asks for <s> x2 </s> y1 </s>.
+Sequences are packed into rows as words and documents are, so no lengths need to be brought together.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from prealign import draws, ranks
-from prealign.config.translations import ContrastSettings, TranslationSettings
+from prealign.config.translations import TranslationSettings
 from prealign.corpora.pair_store import PairStore
 from prealign.errors import PrealignError
 from prealign.objectives.causal_lm import IGNORED
@@ -31,10 +32,14 @@ from prealign.objectives.word_states import pack
 from prealign.train.batches import Mixture, Sample, micro_batches_of, rows_of_step, shares_by_size
 
 Ids = list[int]
+USES = ("tlm", "contrast", "partner", "queue")
+"""What pairs are read for, each use in an order of its own: partners are joined with the pairs that are contrasted, and
+those for the queue are read for their keys only."""
 
 
 class Marks(NamedTuple):
-    """The special tokens around sentences."""
+    """The special tokens around sentences: one behind each, as in InfoXLM's published code and in the rows of the
+    transfer tests. XLM-R's own tokenizer puts two between the texts of a pair, which it was not pretrained with."""
 
     begin: int | None
     """Before a sequence: <s> or [CLS]; None where the tokenizer has neither."""
@@ -47,17 +52,17 @@ class Marks(NamedTuple):
         first = [] if self.begin is None else [self.begin]
         return first + [token for sentence in sentences for token in [*sentence, self.end]]
 
-    @property
-    def most(self) -> int:
-        """Special tokens around two sentences."""
-        return 2 + (self.begin is not None)
+    def room(self, block: int, sentences: int) -> int:
+        """Tokens that each of so many sentences may have for all to fit into a block."""
+        return (block - (self.begin is not None) - sentences) // sentences
 
 
 class Translations:
     """The translation pairs of a run, by step.
 
     Args:
-        block: longest sequence in tokens; a sentence keeps at most its share of it (`n_cut` counts those cut short).
+        block: longest sequence in tokens; a sentence keeps at most its share of it (`n_cut_sentences` counts those
+            that are cut).
         masking: what is hidden; None for causal models, whose rows are read as they are.
         per_device: pairs in one forward pass, each at most a `block` long; where keys are those of the batch, all pairs
             of the rank, since they are each other's negatives.
@@ -92,11 +97,16 @@ class Translations:
                     f"translations.{name} is {per_step} for {ranks.world_size()} ranks; take a multiple, so that all "
                     "of them have equally many."
                 )
-        self._mixtures = {use: Mixture(sizes, shares, draws.key(seed, use)) for use in ("tlm", "contrast", "queue")}
+        self._mixtures = {use: Mixture(sizes, shares, draws.key(seed, use)) for use in USES}
 
     def repeats(self, pairs: int) -> dict[str, float]:
         """How often the pairs of each language pair are read through among so many."""
         return self._mixtures["tlm"].repeats(pairs)
+
+    def beyond(self, longest: int) -> dict[str, float]:
+        """Share of the sentences of each language pair that are longer than so many tokens."""
+        starts = {name: (stream.source_starts, stream.target_starts) for name, stream in self._streams.items()}
+        return {name: float((np.diff(sides) > longest).mean()) for name, sides in starts.items()}
 
     def tlm(self, step: int, apart: bool = False) -> list[dict[str, Any]]:
         """This rank's micro-batches of pairs to predict tokens of: input_ids, labels, position_ids [rows, length].
@@ -109,28 +119,23 @@ class Translations:
 
     def contrast(self, step: int, mixup: bool) -> list[dict[str, Any]]:
         """This rank's micro-batches of pairs to contrast, as objectives/sentence_alignment.py describes them."""
-        contrast = self.settings.contrast
-        samples = self._samples("contrast", step, contrast.pairs_per_step)
-        last = len(samples) - 1
+        batches = self._contrast_batches("contrast", step, mixup)
+        last = len(batches) - 1
         return [
-            self._contrast_batch(part, contrast, mixup)
-            | {"step": step, "is_first": place == 0, "is_last": place == last}
-            for place, part in enumerate(samples)
+            batch | {"step": step, "is_first": place == 0, "is_last": place == last}
+            for place, batch in enumerate(batches)
         ]
 
     def first_keys(self, mixup: bool) -> Iterator[list[dict[str, Any]]]:
         """This rank's batches that fill the queue of keys before the first step, a step's at a time, without end; they
         are read for their keys only."""
-        contrast, step = self.settings.contrast, 0
-        while True:
-            samples = self._samples("queue", step, contrast.pairs_per_step)
-            yield [self._contrast_batch(part, contrast, mixup) for part in samples]
-            step += 1
+        for step in itertools.count():
+            yield self._contrast_batches("queue", step, mixup)
 
     def _samples(self, use: str, step: int, per_step: int) -> list[list[Sample]]:
         """This rank's samples of a step, by micro-batch."""
         mine = rows_of_step(step, per_step, ranks.rank(), ranks.world_size())
-        together = use == "contrast" and self.settings.contrast.keys == "in_batch"
+        together = use != "tlm" and self.settings.contrast.keys == "in_batch"
         return [
             self._mixtures[use](part) for part in micro_batches_of(mine, len(mine) if together else self.per_device)
         ]
@@ -144,7 +149,7 @@ class Translations:
         sequences, labels, n_cut = [], [], 0
         for sample in samples:
             a_key = draws.key(self.seed, "tlm", *sample)
-            sides, cut = self._sides(sample, (self.block - self.marks.most) // 2)
+            sides, cut = self._sides(sample, self.marks.room(self.block, 2))
             ordered = sides if draws.uniform(a_key, "order") < 0.5 else sides[::-1]
             for place, sentences in enumerate([[side] for side in ordered] if apart else [ordered]):
                 hidden, wanted = self._hidden(self.marks.around(*sentences), draws.key(a_key, place))
@@ -162,26 +167,33 @@ class Translations:
             "n_cut_sentences": n_cut,
         }
 
-    def _contrast_batch(self, samples: Sequence[Sample], contrast: ContrastSettings, mixup: bool) -> dict[str, Any]:
+    def _contrast_batches(self, use: str, step: int, mixup: bool) -> list[dict[str, Any]]:
+        contrast = self.settings.contrast
+        samples, partners = (self._samples(name, step, contrast.pairs_per_step) for name in (use, "partner"))
+        share = contrast.mixup if mixup else 0.0
+        return [self._contrast_batch(*both, share) for both in zip(samples, partners, strict=True)]
+
+    def _contrast_batch(self, samples: Sequence[Sample], partners: Sequence[Sample], mixup: float) -> dict[str, Any]:
         queries, keys, names, n_cut = [], [], [], 0
-        for sample in samples:
+        for sample, partner in zip(samples, partners, strict=True):
             a_key = draws.key(self.seed, "contrast", *sample)
-            joined = mixup and draws.uniform(a_key, "mixup") < contrast.mixup
-            pairs = [sample, self._partner(sample, a_key)] if joined else [sample]
-            longest = (self.block - self.marks.most + 1) // len(pairs)
+            joined = draws.uniform(a_key, "mixup") < mixup
+            pairs = [sample, partner] if joined else [sample]
             left, right = [], []
             for place, pair in enumerate(pairs):
-                (x, y), cut = self._sides(pair, longest)
+                (x, y), cut = self._sides(pair, self.marks.room(self.block, len(pairs)))
                 swapped = draws.uniform(a_key, "swapped", place) < 0.5
                 left.append(y if swapped else x)
                 right.append(x if swapped else y)
                 n_cut += cut
             if joined and draws.uniform(a_key, "order") < 0.5:
                 right.reverse()
-            query, key = (self.marks.around([token for ids in side for token in ids]) for side in (left, right))
-            names.append(draws.key(*key) >> 1)
-            queries.append(self._hidden(query, draws.key(a_key, "query"))[0] if contrast.masked else query)
-            keys.append(self._hidden(key, draws.key(a_key, "key"))[0] if contrast.masked else key)
+            both = [self.marks.around(*side) for side in (left, right)]
+            names.append([draws.key(*ids) >> 1 for ids in both])
+            if self.settings.contrast.masked:
+                both = [self._hidden(ids, draws.key(a_key, of))[0] for ids, of in zip(both, ("query", "key"))]
+            queries.append(both[0])
+            keys.append(both[1])
         packed = {
             prefix + name: tensor
             for prefix, rows in (("", queries), ("key_", keys))
@@ -189,18 +201,12 @@ class Translations:
         }
         return {
             **packed,
-            "key_names": torch.tensor(names),
+            "names": torch.tensor(names),
             "examples": list(samples),
             "n_contrast_pairs": len(samples),
             "n_contrast_tokens": sum(map(len, [*queries, *keys])),
             "n_cut_sentences": n_cut,
         }
-
-    def _partner(self, sample: Sample, a_key: int) -> Sample:
-        """The pair that one is joined with: any other of its languages."""
-        rows = len(self._streams[sample.stream])
-        other = int(draws.uniform(a_key, "partner") * max(1, rows - 1))
-        return sample._replace(row=(sample.row + 1 + other) % rows)
 
     def _hidden(self, ids: Ids, a_key: int) -> tuple[Ids, Ids]:
         """The sequence with tokens hidden and the labels of these; for causal models itself, and its tokens but the

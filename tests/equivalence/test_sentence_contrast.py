@@ -1,4 +1,4 @@
-"""XLCo with a queue and a slow copy: one process as two ranks, whole or sharded; resumed as uninterrupted."""
+"""Sentence contrast: one process as two ranks; with queue and slow copy also sharded, and resumed as uninterrupted."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ END = Path("checkpoints") / "step-00000012"
 @pytest.fixture(scope="module")
 def folders(workers: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
-    workers(1, one, "contrast_whole", "contrast_cut", "contrast_resumed")
-    workers(2, two, "contrast_whole", "contrast_fsdp")
+    workers(1, one, "contrast_whole", "contrast_cut", "contrast_resumed", "in_batch")
+    workers(2, two, "contrast_whole", "contrast_fsdp", "in_batch")
     return one, two
 
 
@@ -44,6 +44,15 @@ def test_two_ranks_are_one_process(folders: tuple[Path, Path], name: str) -> Non
     for key in expected_state:
         if "names" not in key:
             torch.testing.assert_close(torch.tensor(held[key]), torch.tensor(expected_state[key]), rtol=0, atol=1e-4)
+    weights, expected_weights = (load_file(folder / END / "model.safetensors") for folder in (two, one))
+    for key in expected_weights:
+        torch.testing.assert_close(weights[key], expected_weights[key], rtol=0, atol=1e-4)
+
+
+def test_two_ranks_are_each_others_negatives(folders: tuple[Path, Path]) -> None:
+    one, two = (folder / "in_batch" for folder in folders)
+    for mine, expected in zip(rows(two), rows(one), strict=True):
+        assert mine["loss"]["sentence_alignment"] == pytest.approx(expected["loss"]["sentence_alignment"], rel=2e-5)
     weights, expected_weights = (load_file(folder / END / "model.safetensors") for folder in (two, one))
     for key in expected_weights:
         torch.testing.assert_close(weights[key], expected_weights[key], rtol=0, atol=1e-4)

@@ -29,7 +29,7 @@ from prealign.dictionary.entries import Entry
 from prealign.errors import PrealignError
 from prealign.model.build import build_model
 from prealign.objectives.causal_lm import CausalLM
-from prealign.objectives.sentence_alignment import MomentumContrast
+from prealign.objectives.sentence_alignment import InBatchContrast, MomentumContrast
 from prealign.objectives.word_alignment import WordAlignment, word_alignment_loss
 from prealign.objectives.word_pairs import anchors
 from prealign.objectives.word_states import pack, word_batch
@@ -167,8 +167,8 @@ def sentences(number: int, per_device: int = 2) -> list[dict[str, Any]]:
             for prefix, side in sides.items()
             for name, tensor in pack(side, pad_id=3, row_tokens=8).items()
         }
-        names = torch.tensor([draws.key(*ids) >> 1 for ids in sides["key_"]])
-        found.append({**packed, "key_names": names, "n_contrast_pairs": len(part)})
+        names = torch.tensor([[draws.key(*ids) >> 1 for ids in pair] for pair in zip(*sides.values(), strict=True)])
+        found.append({**packed, "names": names, "n_contrast_pairs": len(part)})
     return found
 
 
@@ -203,6 +203,17 @@ def contrast(folder: Path, cut: int | None = None, parallel: str = "ddp") -> Non
     if ranks.rank() == 0:
         held = {name: tensor.flatten().tolist() for name, tensor in objective.state_dict().items()}
         files.write_json(folder / "objective.json", held)
+
+
+def in_batch(folder: Path) -> None:
+    """Text, and sentence pairs that are each other's negatives over all ranks."""
+    objective = InBatchContrast(layer=1, temperature=0.5)
+
+    def make(step: int) -> list[Task]:
+        pairs = sentences(step, per_device=8)
+        return [*((batch, objective, 0.5) for batch in pairs), *tasks(step, per_device=2, words_weight=0.0)]
+
+    run(folder / "in_batch", make)
 
 
 def _contrast(name: str, cut: int | None = None, parallel: str = "ddp") -> Callable[[Path], None]:

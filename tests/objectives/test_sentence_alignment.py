@@ -8,17 +8,25 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, LlamaConfig, PreTrainedModel, XLMRobertaConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    BertConfig,
+    LlamaConfig,
+    PreTrainedModel,
+    XLMRobertaConfig,
+)
 
 from prealign.errors import PrealignError
 from prealign.objectives import sentence_alignment
-from prealign.objectives.sentence_alignment import InBatchContrast, MomentumContrast, sentence_states
+from prealign.objectives.sentence_alignment import InBatchContrast, MomentumContrast, have_in_common, sentence_states
 from prealign.objectives.word_states import pack
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24, "vocab_size": 60}
 IDS = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
 DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 SENTENCES = [[0, 7, 9, 2], [0, 5, 2], [0, 11, 12, 13, 14, 2], [0, 8, 2], [0, 21, 22, 2]]
+Names = list[tuple[int, int]]
 TRANSLATIONS = [[0, 37, 2], [0, 35, 36, 2], [0, 41, 2], [0, 38, 39, 40, 2], [0, 51, 52, 53, 2]]
 
 
@@ -29,15 +37,22 @@ def encoder() -> PreTrainedModel:
 
 
 @pytest.fixture
+def segmented() -> PreTrainedModel:
+    """An encoder with segment ids, which are 0 throughout."""
+    torch.manual_seed(1)
+    return AutoModelForMaskedLM.from_config(BertConfig(**SIZES, **IDS, **DROPOUT))
+
+
+@pytest.fixture
 def decoder() -> PreTrainedModel:
     torch.manual_seed(1)
     return AutoModelForCausalLM.from_config(LlamaConfig(**SIZES, **IDS, num_key_value_heads=2))
 
 
 def batch_of(
-    numbers: list[int], step: int = 0, *, is_first: bool = True, is_last: bool = True, names: list[int] | None = None
+    numbers: list[int], step: int = 0, *, is_first: bool = True, is_last: bool = True, names: Names | None = None
 ) -> dict[str, Any]:
-    """Pairs by number, laid into short rows."""
+    """Pairs by number, laid into short rows; sentence n is named n, its translation 100 + n."""
     sides = {"": [SENTENCES[n] for n in numbers], "key_": [TRANSLATIONS[n] for n in numbers]}
     packed = {
         prefix + name: tensor
@@ -46,7 +61,7 @@ def batch_of(
     }
     return {
         **packed,
-        "key_names": torch.tensor(numbers if names is None else names),
+        "names": torch.tensor([(n, 100 + n) for n in numbers] if names is None else names),
         "step": step,
         "is_first": is_first,
         "is_last": is_last,
@@ -61,7 +76,7 @@ def alone(model: PreTrainedModel, ids: list[int], layer: int, pooling: str) -> T
 
 @pytest.mark.parametrize("pooling", ["first", "mean", "last"])
 @pytest.mark.parametrize("layer", [0, 2, 3])
-@pytest.mark.parametrize("kind", ["encoder", "decoder"])
+@pytest.mark.parametrize("kind", ["encoder", "segmented", "decoder"])
 def test_states_are_those_of_sentences_read_alone(kind: str, layer: int, pooling: str, request: Any) -> None:
     model: PreTrainedModel = request.getfixturevalue(kind).eval()
     found = sentence_states(model, model.base_model, batch_of([0, 1, 2, 3, 4]), "", layer, pooling)
@@ -74,14 +89,18 @@ def test_a_layer_that_is_not_there(encoder: PreTrainedModel) -> None:
         sentence_states(encoder, encoder.base_model, batch_of([0, 1]), "", 4, "mean")
 
 
-# Representations of sentences and translations, names of the translations, temperature 1, both directions.
+# Representations of sentences and translations, names of both, temperature 1, both directions.
 IN_BATCH_BY_HAND = [
     # Translations equal, others orthogonal: four anchors with e / (e + 1).
-    ([[1.0, 0], [0, 1.0]], [[1.0, 0], [0, 1.0]], [1, 2], 4 * math.log(1 + 1 / math.e)),
+    ([[1.0, 0], [0, 1.0]], [[1.0, 0], [0, 1.0]], [(1, 3), (2, 4)], 4 * math.log(1 + 1 / math.e)),
     # The translations of both are written alike: none is the other's negative, so there is nothing to lose.
-    ([[1.0, 0], [0, 1.0]], [[1.0, 0], [1.0, 0]], [1, 1], 0.0),
+    ([[1.0, 0], [0, 1.0]], [[1.0, 0], [1.0, 0]], [(1, 3), (2, 3)], 0.0),
+    # One sentence with two translations: "Thanks." asked for by both "Danke." and "Vielen Dank.", and asking for both.
+    ([[1.0, 0], [1.0, 0]], [[1.0, 0], [0, 1.0]], [(1, 3), (1, 4)], 0.0),
+    # The translation of the first is the second sentence.
+    ([[1.0, 0], [0, 1.0]], [[0, 1.0], [1.0, 0]], [(1, 2), (2, 3)], 0.0),
     # Everything is one point: ln 2 per anchor.
-    ([[1.0, 0], [1.0, 0]], [[1.0, 0], [1.0, 0]], [1, 2], 4 * math.log(2)),
+    ([[1.0, 0], [1.0, 0]], [[1.0, 0], [1.0, 0]], [(1, 3), (2, 4)], 4 * math.log(2)),
 ]
 
 
@@ -89,7 +108,7 @@ IN_BATCH_BY_HAND = [
 def test_in_batch_by_hand(
     queries: list[list[float]],
     keys: list[list[float]],
-    names: list[int],
+    names: Names,
     expected: float,
     decoder: PreTrainedModel,
     monkeypatch: pytest.MonkeyPatch,
@@ -141,12 +160,15 @@ def plain_xlco(queries: Tensor, keys: Tensor, negatives: list[Tensor], temperatu
     return loss
 
 
-def test_xlco_values_and_gradients_against_loops(encoder: PreTrainedModel) -> None:
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_xlco_values_and_gradients_against_loops(encoder: PreTrainedModel, similarity: str) -> None:
     encoder.train()
-    objective = momentum(encoder, first=[[2, 3], [4]], queue_size=3)
+    objective = momentum(encoder, first=[[2, 3], [4]], queue_size=3, similarity=similarity)
     loss = objective.loss_sum(encoder, batch_of([0, 1]))
     keys = [alone(encoder, ids, 2, "first").detach() for ids in TRANSLATIONS]  # the copy is still equal
     queries = torch.stack([alone(encoder, SENTENCES[n], 2, "first") for n in (0, 1)])
+    if similarity == "cosine":
+        queries, keys = queries / queries.norm(dim=1, keepdim=True), [key / key.norm() for key in keys]
     expected = plain_xlco(queries, torch.stack(keys[:2]), keys[2:], 0.5)
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-4)
     trained = list(encoder.base_model.parameters())
@@ -163,9 +185,10 @@ def test_xlco_values_and_gradients_against_loops(encoder: PreTrainedModel) -> No
 def test_a_step_follows_compares_and_then_remembers(encoder: PreTrainedModel) -> None:
     objective = momentum(encoder, first=[[2, 3], [4, 0]])
     objective.loss_sum(encoder, batch_of([0], is_last=False))
-    assert sorted(objective.queue.names.tolist()) == [0, 2, 3, 4], "keys of this step are not negatives yet"
+    assert sorted(objective.queue.names[:, 0].tolist()) == [0, 2, 3, 4], "keys of this step are not negatives yet"
     objective.loss_sum(encoder, batch_of([1], is_first=False))
-    assert sorted(objective.queue.names.tolist()) == [0, 0, 1, 4], "the two oldest, 2 and 3, have gone"
+    assert sorted(objective.queue.names[:, 0].tolist()) == [0, 0, 1, 4], "the two oldest, 2 and 3, have gone"
+    assert torch.equal(objective.queue.names[:, 1], objective.queue.names[:, 0] + 100)
     before = {name: weights.clone() for name, weights in objective.slow.encoder.named_parameters()}
     with torch.no_grad():
         for parameter in encoder.parameters():
@@ -180,6 +203,49 @@ def test_a_sentence_does_not_meet_itself_in_the_queue(encoder: PreTrainedModel) 
     objective = momentum(encoder, first=[[0, 0, 0, 0]])
     assert objective.loss_sum(encoder, batch_of([0])).item() == pytest.approx(0.0, abs=1e-6)
     assert objective.loss_sum(encoder, batch_of([1], step=1)).item() > 0.1
+
+
+def test_pairs_with_a_sentence_in_common() -> None:
+    ours = torch.tensor([[1, 2], [3, 4]])
+    others = torch.tensor([[1, 9], [9, 2], [2, 9], [9, 1], [4, 3], [8, 9]])
+    assert have_in_common(ours, others).tolist() == [
+        [True, True, True, True, False, False],
+        [False, False, False, False, True, False],
+    ]
+
+
+def test_other_translations_of_a_sentence_are_no_negatives(encoder: PreTrainedModel) -> None:
+    objective = momentum(encoder)
+    in_queue = [(0, 101), (102, 0), (100, 103), (4, 104)]  # another translation; itself; its translation's; a negative
+    objective._first_keys = lambda: [[batch_of([1, 2, 3, 4], names=in_queue)]]
+    loss = objective.loss_sum(encoder, batch_of([0]))
+    query = alone(encoder, SENTENCES[0], 2, "first")[None]
+    keys = [alone(encoder, ids, 2, "first") for ids in TRANSLATIONS]
+    torch.testing.assert_close(loss, plain_xlco(query, torch.stack(keys[:1]), keys[4:], 0.5), rtol=1e-4, atol=1e-5)
+
+
+def test_the_copy_reads_without_dropout() -> None:
+    torch.manual_seed(1)
+    config = XLMRobertaConfig(**SIZES, **IDS, hidden_dropout_prob=0.5, max_position_embeddings=40)
+    encoder = AutoModelForMaskedLM.from_config(config).train()
+    objective = momentum(encoder, first=[[0, 0, 0, 0]])
+    losses = {objective.loss_sum(encoder, batch_of([1], step=step)).item() for step in (0, 1, 1)}
+    assert len(losses) == 3, "the encoder drops"
+    expected = alone(encoder.eval(), TRANSLATIONS[1], 2, "first")
+    torch.testing.assert_close(objective.queue.keys[objective.queue.names[:, 0] == 1], expected.expand(3, -1))
+
+
+def test_products_and_sums_are_float32_under_autocast(encoder: PreTrainedModel) -> None:
+    objective, in_batch = momentum(encoder, first=[[2, 3, 4]], queue_size=3, projected=True), InBatchContrast(layer=2)
+    batch = batch_of([0, 1])
+    exact = momentum(encoder, first=[[2, 3, 4]], queue_size=3, projected=True).loss_sum(encoder, batch)
+    exact_in_batch = in_batch.loss_sum(encoder, batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded, rounded_in_batch = objective.loss_sum(encoder, batch), in_batch.loss_sum(encoder, batch)
+    for loss, expected in ((rounded, exact), (rounded_in_batch, exact_in_batch)):
+        assert loss.dtype == torch.float32
+        torch.testing.assert_close(loss, expected, rtol=0.05, atol=0)  # bfloat16 has 8 bits; cosines are over 0.05
+    assert objective.queue.keys.dtype == torch.float32
 
 
 def test_two_batches_of_a_step_are_one(encoder: PreTrainedModel) -> None:
@@ -205,13 +271,18 @@ def test_a_projection_is_learnt_and_followed(encoder: PreTrainedModel) -> None:
     }
     lengths = objective.queue.keys.norm(dim=1)
     torch.testing.assert_close(lengths, torch.ones(3))
+    before = objective.projection[0].weight.detach().clone()
+    with torch.no_grad():
+        objective.projection[0].weight += 1.0
+    objective.loss_sum(encoder, batch_of([2], step=1))
+    torch.testing.assert_close(objective.slow_projection.encoder[0].weight, before + 0.1)
 
 
 def swapped(batch: dict[str, Any]) -> dict[str, Any]:
     """The other direction: translations ask for sentences."""
     names = ("input_ids", "position_ids", "words")
     sides = {f"key_{name}": batch[name] for name in names} | {name: batch[f"key_{name}"] for name in names}
-    return batch | sides | {"key_names": batch["key_names"] + 100}
+    return batch | sides | {"names": batch["names"].flip(1)}
 
 
 def test_training_both_ways_pulls_translations_together(encoder: PreTrainedModel) -> None:

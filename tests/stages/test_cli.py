@@ -65,6 +65,8 @@ def test_a_recipe_with_three_mistakes_is_told_in_full_with_exit_code_2(tmp_path,
         (["report", "absent.yaml"], "The recipe absent.yaml does not exist"),
         (["doctor", "--jsn"], "nothing but --json, got --jsn"),
         (["run", "absent.yaml"], "absent.yaml does not exist"),
+        (["run"], "Name the recipe first: prealign run RECIPE"),
+        (["pretrain", "--seed", "2", "x.yaml"], "Name the recipe first: prealign pretrain RECIPE"),
         (["build-dict", "--parallel", "no.tsv", "--source", "en", "--target", "de", "--output", "out"], "no.tsv"),
     ],
 )

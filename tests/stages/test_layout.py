@@ -17,9 +17,9 @@ STARTS = {"aligned", "control", "one_vocabulary"}
 ARMS = set(PLANS)
 ON_ALIGNED = {"aligned", "prealign", "init_only", "both_sides"}
 """The aligned start and the arms that go on from it."""
-ALIGNED_LATER = {"during", "after"}
+ALIGNED_LATER = {"during", "after", "words_and_sentences"}
 SWITCHING = {"prealign", "switching_only", "both_sides"}
-WITH_PAIRS = {"pairs_as_text", "tlm", "xlco", "infoxlm"}
+WITH_PAIRS = {"pairs_as_text", "tlm", "xlco", "infoxlm", "words_and_sentences"}
 
 
 def fingerprints(**changes) -> dict[str, str]:
@@ -53,7 +53,7 @@ def fingerprints(**changes) -> dict[str, str]:
         ({"pretrain": {"document_masking": True}}, STARTS | ARMS),
         ({"store": {"workers": 3}}, set()),
         ({"translations": {"tlm_weight": 0.5}}, WITH_PAIRS),
-        ({"translations": {"contrast": {"temperature": 0.5}}}, {"xlco", "infoxlm"}),
+        ({"translations": {"contrast": {"temperature": 0.5}}}, {"xlco", "infoxlm", "words_and_sentences"}),
         ({"translations": {"contrast": {"mixup": 0.9}}}, {"infoxlm"}),
         ({"translations": {"max_sentence_pairs": 9}}, WITH_PAIRS),
         ({"translations": {"pairs": [{"source": "en", "target": "en-x-clone"}]}}, WITH_PAIRS),

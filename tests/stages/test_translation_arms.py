@@ -94,6 +94,14 @@ def test_each_arm_adds_its_losses(whole: Path) -> None:
     assert {arm for arm, row in first.items() if row.get("n_contrast_pairs") == 8} == {"xlco", "infoxlm"}
 
 
+def test_cut_sentences_are_told_at_the_end(whole: Path) -> None:
+    cut = sum(row["n_cut_sentences"] for row in rows(whole / "pretrain" / "infoxlm"))
+    manifest = json.loads((whole / "pretrain" / "infoxlm" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["summary"]["cut_sentences"] == cut > 0
+    card = (whole / "pretrain" / "infoxlm" / "model" / "README.md").read_text(encoding="utf-8")
+    assert f"| sentences of pairs cut | {cut} |" in card
+
+
 def test_clones_to_train_on_are_clones_and_in_no_test(whole: Path) -> None:
     recipe = read_recipe(whole)
     tokenizer = load_tokenizer(whole / "tokenizer")
@@ -123,6 +131,34 @@ def test_the_table_tells_what_the_arms_read(whole: Path) -> None:
     card = (whole / "pretrain" / "infoxlm" / "model" / "README.md").read_text(encoding="utf-8")
     assert "| sentence pairs contrasted | 48 |" in card
     assert "partly two pairs joined" in card
+
+
+def test_an_encoder_with_words_and_sentences_or_switched_text(
+    toy: Callable[[Path], Path], tmp_path: Path, command: Command
+) -> None:
+    """VECO 2.0's three losses (and tlm), and code-switched masked language modelling, with a dictionary of a clone."""
+    path = toy(tmp_path / "words")
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["arms"] = ["switching_only", "words_and_sentences"]
+    content["model"]["kind"] = "masked_lm"
+    content["init"]["context_sentences_per_step"] = 4
+    content["translations"] = {
+        "pairs": [{"source": "en", "target": "en-x-clone"}],
+        "tlm_pairs_per_step": 4,
+        "contrast": {"pairs_per_step": 4, "layer": 1, "queue_size": 16, "pooling": "mean"},
+    }
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    done = command("run", str(path))
+    assert done.returncode == 0, done.stderr
+    both, switched = (rows(tmp_path / "words" / "pretrain" / arm) for arm in ("words_and_sentences", "switching_only"))
+    words = {"alignment", "context_alignment"}
+    assert set().union(*(row["loss"] for row in both)) == words | {"lm", "tlm", "sentence_alignment"}
+    # Four batches of words over twelve steps; every second step has a row, of itself and the one before.
+    assert [words <= row["loss"].keys() for row in both] == [False, True, True, False, True, True]
+    assert sum(row["n_switched"] for row in switched) > 20
+    assert {name for row in switched for name in row["loss"]} == {"lm"}
+    card = (tmp_path / "words" / "pretrain" / "switching_only" / "model" / "README.md").read_text(encoding="utf-8")
+    assert "| labels where a word was switched | as read |" in card
 
 
 def test_killed_in_pretraining_it_ends_the_same_bit_for_bit(

@@ -8,6 +8,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+import yaml
 
 from prealign.config.settings import TokenizerSettings
 from prealign.tokenizer.load import load_tokenizer
@@ -96,7 +97,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("infoxlm-tiny", "tlm       also reads 25,600 sentence pairs"),
+        ("infoxlm-tiny", "tlm       also reads {tlm:,} sentence pairs"),
         (
             "paper/infoxlm-base",
             "infoxlm   also reads 307,200,000 sentence pairs and 307,200,000 sentence pairs contrasted",
@@ -109,7 +110,9 @@ def test_planned_whole(name: str, told: str, corpora: Path, tmp_path: Path, caps
 
     flags = ["--data", str(corpora), "--output", str(tmp_path / "run")]
     assert cli.run(["run", str(RECIPES / f"{name}.yaml"), *flags, "--dry-run"]) == 0
-    assert told in capsys.readouterr().out
+    recipe = yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
+    tlm = recipe["pretrain"]["max_steps"] * recipe["translations"]["tlm_pairs_per_step"]
+    assert told.format(tlm=tlm) in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
 
 

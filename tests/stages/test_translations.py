@@ -41,7 +41,9 @@ def pairs(count: int, first: int) -> PairStream:
     )
 
 
-def translations(masked: bool = False, block: int = 32, per_device: int = 4, **settings: Any) -> Translations:
+def translations(
+    masked: bool = False, block: int = 32, per_device: int = 4, starts_word: Any = None, **settings: Any
+) -> Translations:
     store = SimpleNamespace(streams={("en", "de"): pairs(40, 1000), ("en", "fr"): pairs(10, 50_000)})
     contrast = {"pairs_per_step": 8, "queue_size": 16, "masked": masked, **settings.pop("contrast", {})}
     return Translations(
@@ -49,7 +51,7 @@ def translations(masked: bool = False, block: int = 32, per_device: int = 4, **s
         TranslationSettings(contrast=ContrastSettings(**contrast), tlm_pairs_per_step=8, **settings),
         block=block,
         marks=Marks(BEGIN, END, PAD),
-        masking=Masking.of(MASK, VOCABULARY, [BEGIN, END, PAD]) if masked else None,
+        masking=Masking.of(MASK, VOCABULARY, [BEGIN, END, PAD], starts_word) if masked else None,
         per_device=per_device,
         seed=1,
     )
@@ -121,16 +123,32 @@ def test_ranks_must_have_equally_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_masked_models_predict_what_is_hidden() -> None:
     data, plain = translations(masked=True), translations()
-    hidden = total = 0
+    hidden = masked = total = 0
     for step in range(40):
         for batch, original in zip(data.tlm(step), plain.tlm(step), strict=True):
             assert batch["examples"] == original["examples"]
             chosen = batch["labels"] != -100
             assert torch.equal(batch["labels"][chosen], original["input_ids"][chosen])
             assert torch.equal(batch["input_ids"][~chosen], original["input_ids"][~chosen])
+            assert (original["input_ids"][chosen] > MASK).all(), "borders of sentences stay"
             hidden += int(chosen.sum())
+            masked += int((batch["input_ids"][chosen] == MASK).sum())
             total += int((original["input_ids"] > 3).sum())
     assert 0.12 < hidden / total < 0.18  # 15 % of about 1,300 tokens: standard deviation 1 %
+    assert 0.71 < masked / hidden < 0.89  # 80 % of about 200: standard deviation 3 %
+
+
+def test_whole_words_are_hidden_in_pairs_too() -> None:
+    goes_on = np.zeros(VOCABULARY, dtype=np.bool_)  # no token begins a word: a sentence is one
+    data, plain, hidden = translations(masked=True, starts_word=goes_on), translations(), 0
+    for step in range(8):
+        for batch, original in zip(data.tlm(step), plain.tlm(step), strict=True):
+            for labels, ids in zip(sequences(batch, of="labels"), sequences(original), strict=True):
+                for token, sentence in itertools.groupby(zip(labels, ids), key=lambda both: both[1]):
+                    asked = {label for label, _ in sentence}
+                    assert asked in ({-100}, {token})
+                    hidden += asked == {token}
+    assert 5 < hidden < 40  # 19 of 128 sentences expected, standard deviation 4
 
 
 def test_contrast_asks_for_the_translation() -> None:
@@ -146,40 +164,49 @@ def test_contrast_asks_for_the_translation() -> None:
     assert directions == {True, False}
 
 
+MIXED = {
+    "<s> x1 </s> x2 </s>": ("<s> y1 </s> y2 </s>", "<s> y2 </s> y1 </s>"),
+    "<s> x1 </s> y2 </s>": ("<s> y1 </s> x2 </s>", "<s> x2 </s> y1 </s>"),
+    "<s> y1 </s> x2 </s>": ("<s> x1 </s> y2 </s>", "<s> y2 </s> x1 </s>"),
+    "<s> y1 </s> y2 </s>": ("<s> x1 </s> x2 </s>", "<s> x2 </s> x1 </s>"),
+}
+"""What may be asked of two pairs x1-y1 and x2-y2 that are joined, and what it may ask for."""
+
+
 def test_mixup_joins_two_pairs_on_both_sides() -> None:
-    data = translations(contrast={"mixup": 1.0, "pairs_per_step": 40}, per_device=40)
+    data = translations(contrast={"mixup": 1.0, "pairs_per_step": 80}, per_device=80)
     (batch,) = data.contrast(0, mixup=True)
-    orders, sides = set(), set()
-    for query, key, sample in zip(sequences(batch), sequences(batch, "key_"), batch["examples"], strict=True):
-        assert query[0] == key[0] == BEGIN
-        assert query[-1] == key[-1] == END
-        first = {"en--de": 1000, "en--fr": 50_000}[sample.stream]
-        asked, given = (list(dict.fromkeys(ids[1:-1])) for ids in (query, key))
-        numbers = [[(token - first) // 10 for token in side] for side in (asked, given)]
-        assert numbers[0][0] == sample.row
-        assert len(set(numbers[0])) == 2, "another pair of the same languages"
-        assert set(numbers[0]) == set(numbers[1])
-        # One side of each pair stands on the left, the other on the right.
-        assert sorted(asked + given) == sorted(first + 10 * number + side for number in numbers[0] for side in (0, 1))
-        orders.add(numbers[0] == numbers[1])
-        sides.add(tuple((token - first) % 10 for token in asked))
-    assert orders == {True, False}
-    assert sides == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    (partners,) = data._samples("partner", 0, 80)
+    seen, languages = set(), set()
+    for query, key, *pairs in zip(sequences(batch), sequences(batch, "key_"), batch["examples"], partners, strict=True):
+        firsts = [{"en--de": 1000, "en--fr": 50_000}[pair.stream] + 10 * pair.row for pair in pairs]
+        marks = {BEGIN: "<s>", END: "</s>"} | {f + s: f"{'xy'[s]}{n}" for n, f in enumerate(firsts, 1) for s in (0, 1)}
+        if firsts[0] == firsts[1]:
+            continue  # a pair that is joined with itself
+        asked, given = (" ".join(token for token, _ in itertools.groupby(map(marks.get, ids))) for ids in (query, key))
+        assert given in MIXED[asked]
+        seen.add((asked, given))
+        languages.add(tuple(pair.stream for pair in pairs))
+    assert len(seen) == 8, "every case comes"
+    assert len(languages) == 4, "of any two languages"
 
 
 def test_share_of_mixup() -> None:
     data = translations(contrast={"mixup": 0.25, "pairs_per_step": 400}, per_device=400)
     (batch,) = data.contrast(0, mixup=True)
-    joined = sum(len(set(query[1:-1])) == 2 for query in sequences(batch))
+    joined = sum(query.count(END) == 2 for query in sequences(batch))
     assert 70 < joined < 130  # 100 expected, standard deviation 9
+    (single,) = data.contrast(0, mixup=False)
+    assert {query.count(END) for query in sequences(single)} == {1}
 
 
-def test_names_tell_translations_that_are_written_alike() -> None:
-    data = translations(contrast={"pairs_per_step": 200}, per_device=200)
-    (batch,) = data.contrast(0, mixup=False)
-    keys, names = sequences(batch, "key_"), batch["key_names"].tolist()
+def test_names_tell_sentences_that_are_written_alike() -> None:
+    data = translations(contrast={"pairs_per_step": 100}, per_device=100)
+    (batch,) = data.contrast(0, mixup=True)
+    written = [*sequences(batch), *sequences(batch, "key_")]
+    names = batch["names"].T.flatten().tolist()
     for i, j in itertools.combinations(range(200), 2):
-        assert (keys[i] == keys[j]) == (names[i] == names[j])
+        assert (written[i] == written[j]) == (names[i] == names[j])
 
 
 def test_long_sentences_are_cut_and_counted() -> None:
@@ -187,6 +214,18 @@ def test_long_sentences_are_cut_and_counted() -> None:
     assert {len(ids) <= 9 for batch in data.tlm(0) for ids in sequences(batch)} == {True}
     cut = [sample for batch in data.tlm(0) for sample in batch["examples"] if 2 + sample.row % 3 > 3]
     assert sum(batch["n_cut_sentences"] for batch in data.tlm(0)) == len(cut) > 0
+
+
+def test_room_for_sentences() -> None:
+    with_begin, without = Marks(BEGIN, END, PAD), Marks(None, END, PAD)
+    assert [with_begin.room(9, n) for n in (1, 2)] == [7, 3]  # <s> 7 </s>, <s> 3 </s> 3 </s>
+    assert [without.room(9, n) for n in (1, 2)] == [8, 3]
+
+
+def test_share_of_long_sentences() -> None:
+    # Sources of 2, 3, 4, 2 ... tokens, translations of 1 and 2.
+    assert translations().beyond(3) == {"en--de": 13 / 80, "en--fr": 3 / 20}
+    assert translations().beyond(4) == {"en--de": 0, "en--fr": 0}
 
 
 def test_a_step_is_the_same_on_any_number_of_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,5 +287,5 @@ def test_keys_to_begin_with_are_of_the_same_kind() -> None:
     data = translations()
     steps = itertools.islice(data.first_keys(mixup=True), 5)
     batches = [batch for step in steps for batch in step]
-    assert all({"key_input_ids", "key_names"} <= batch.keys() for batch in batches)
-    assert len({tuple(batch["key_names"].tolist()) for batch in batches}) == 10
+    assert all({"key_input_ids", "names"} <= batch.keys() for batch in batches)
+    assert len({tuple(batch["names"].flatten().tolist()) for batch in batches}) == 10
