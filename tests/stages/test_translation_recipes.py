@@ -71,6 +71,12 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = [f"{sentence(n)}\t{sentence(n * 3 + 1)}\t{LABELS[n % 3]}" for n in range(24)]
         write(f"nli/xnli.{code}.tsv", rows)
     write("nli/train.en.tsv", rows)
+    for name, first in (("nli-train.en", 400), ("xnli.dev.en", 0), ("xnli.dev.de", 0)):
+        texts = [(sentence(n), sentence(n * 3 + 1), LABELS[n % 3]) for n in range(first, first + 24)]
+        write(f"nli/{name}.tsv.xz", ["\t".join(row) for row in texts])
+    books = ("Gen.", "Isa.", "Matt.", "Rom.")
+    verses = [f"{sentence(n)}\t{to_other(sentence(n), 'de')}\t{books[n % 4]}{n}.1" for n in range(200)]
+    write("parallel/bible.en-de.tsv.xz", verses)
     for code in XNLI:
         pairs = [f"{sentence(n)}\t{to_other(sentence(n), code)}" for n in range(300)]
         write(f"parallel/en-{code}.tsv.zst", pairs)
