@@ -126,7 +126,7 @@ def _is_model(first: str) -> bool:
         return model.is_file()
     if _names_a_file(first):
         return False
-    from prealign.config.fields import HUB_NAME
+    from prealign.hub import HUB_NAME
 
     if not HUB_NAME.fullmatch(first):
         raise PrealignError(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from prealign.config.fields import Count, InputPath, Positive, Settings, Share, check_code, refuse
+from prealign.config.fields import Count, InputPath, LocalPath, Positive, Settings, Share, check_code, refuse
 
 SegmenterName = Literal["auto", "icu", "rjieba", "spaces"]
 AlignerName = Literal[
@@ -73,7 +73,7 @@ class DictionaryPair(Settings):
     """How words of the target language are found."""
     path: InputPath | None = None
     """An existing dictionary (folder, TSV, MUSE text) instead of parallel text."""
-    model: InputPath | None = None
+    model: LocalPath | None = None
     """A trained aligner to apply instead of training one: the folder `aligner` beside a dictionary of this pair that
     was built with save_model."""
 
@@ -118,7 +118,7 @@ class DictionarySettings(Settings):
     """How the links of the two directions are joined."""
     aligner_device: Literal["cpu", "cuda"] = "cpu"
     """Where the aligner statistical computes; cuda is an NVIDIA GPU. The links are the same up to rounding."""
-    encoder: InputPath | None = None
+    encoder: LocalPath | None = None
     """Folder of a multilingual Hugging Face encoder, for the aligners neural and simalign."""
     encoder_layer: Annotated[int, Field(ge=0)] = 8
     """Layer of the encoder whose states are compared: 0 is the embeddings, then the blocks."""

@@ -10,6 +10,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from prealign.hub import HUB_FILE, HUB_NAME, is_on_hub
+
 PYTHON_DOCS = "python-docs"
 """A `text` source that is no file: the English documentation of the running Python interpreter."""
 
@@ -19,14 +21,14 @@ PYTHON_TOPICS = "python-docs-topics"
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-"""Organisation and name of a model."""
 LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 NO_CODE = "{!r} is not a BCP 47 code such as en, zh or pt-BR"
 
 
-def _check_input(path: str, info: ValidationInfo) -> str:
+def _check_local(path: str, info: ValidationInfo) -> str:
     """An input must exist when the recipe is read by a command (the reader passes `data` as context)."""
+    if is_on_hub(path):
+        raise ValueError(f"{path} would be a file of a data set; a folder is needed here")
     if info.context is None:
         return path
     place = resolve(path, info.context["data"])
@@ -45,7 +47,19 @@ def resolve(path: str, data: str | Path) -> Path:
 
 def _check_model(path: str, info: ValidationInfo) -> str:
     """A model or tokenizer may also be named as on the Hugging Face hub; whether it is there, the loader finds out."""
-    return path if HUB_NAME.fullmatch(path) else _check_input(path, info)
+    return path if HUB_NAME.fullmatch(path) else _check_local(path, info)
+
+
+def _check_input(path: str, info: ValidationInfo) -> str:
+    """The like of a file; the hub is not asked for it before a stage reads it."""
+    if not is_on_hub(path):
+        return _check_local(path, info)
+    if not HUB_FILE.fullmatch(path):
+        raise ValueError(
+            f"{path} names no file on the Hugging Face hub; write hf://datasets/OWNER/NAME/FILE, or "
+            "hf://datasets/OWNER/NAME@REVISION/FILE"
+        )
+    return path
 
 
 def _check_text(path: str, info: ValidationInfo) -> str:
@@ -57,6 +71,8 @@ def _check_labelled(path: str, info: ValidationInfo) -> str:
 
 
 InputPath = Annotated[str, AfterValidator(_check_input)]
+"""A file, or one of a data set on the hub."""
+LocalPath = Annotated[str, AfterValidator(_check_local)]
 TextSource = Annotated[str, AfterValidator(_check_text)]
 LabelledSource = Annotated[str, AfterValidator(_check_labelled)]
 ModelPath = Annotated[str, AfterValidator(_check_model)]

@@ -10,18 +10,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from prealign.config.arms import FOUR_ARMS, PLANS, Arm
 from prealign.config.dictionary import DictionarySettings
 from prealign.config.engine import EngineSettings
 from prealign.config.evaluation import EvalSettings
-from prealign.config.fields import HUB_NAME, Count, ModelPath, Positive, Settings, Share, TextSource, refuse, resolve
+from prealign.config.fields import Count, ModelPath, Positive, Settings, Share, TextSource, refuse, resolve
 from prealign.config.init import InitSettings, ModelSettings
 from prealign.config.knowledge import KnowledgeSettings
 from prealign.config.pretrain import PretrainSettings
 from prealign.config.together import mistakes, mistakes_of_languages
 from prealign.config.translations import TranslationSettings
+from prealign.hub import HUB_NAME, cached_file, fetched_file, is_on_hub
 
 
 class Language(Settings):
@@ -98,7 +99,8 @@ class Recipe(Settings):
     output: str = "runs/unnamed"
     """Run folder; everything is written under it."""
     data: str = "."
-    """Folder that corpus paths are relative to."""
+    """Folder that corpus paths are relative to. A file on the Hugging Face hub is named
+    hf://datasets/OWNER/NAME/FILE in place of a path (docs/data.md)."""
     seed: int = Field(default=1, ge=0)
     """Key of every random draw; with `seeds`, of those that make the data."""
     seeds: list[Annotated[int, Field(ge=0)]] = []
@@ -124,6 +126,7 @@ class Recipe(Settings):
     engine: EngineSettings = EngineSettings()
     eval: EvalSettings = EvalSettings()
     report: ReportSettings = ReportSettings()
+    _fetches: bool = PrivateAttr(default=True)
 
     @field_validator("arms", mode="before")
     @classmethod
@@ -179,8 +182,25 @@ class Recipe(Settings):
         return any(language.text for language in self.languages.values())
 
     def input(self, path: str) -> Path:
-        """Where a corpus path of this recipe lies."""
-        return resolve(path, self.data)
+        """Where a file of this recipe lies; one on the hub in the hub's cache, to which it is fetched if need be.
+
+        Raises:
+            PrealignError: the hub does not give it.
+        """
+        if not is_on_hub(path):
+            return resolve(path, self.data)
+        return fetched_file(path) if self._fetches else (cached_file(path) or Path(path))
+
+    @property
+    def fetches(self) -> bool:
+        """Whether `input` fetches files from the hub."""
+        return self._fetches
+
+    def unfetched(self) -> Recipe:
+        """The same recipe for planning: a file that is on the hub only is a path that does not exist."""
+        planned = self.model_copy()
+        planned._fetches = False
+        return planned
 
     def model_place(self, path: str) -> str:
         """Where a model or tokenizer of this recipe is: a folder; or, if there is none, its name on the hub."""

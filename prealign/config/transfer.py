@@ -23,8 +23,9 @@ class TransferSet(Settings):
     name: str
     """Short name for tables and files: letters, digits, blanks, dots and dashes."""
     train: dict[str, list[LabelledSource]]
-    """Files to learn from, by language, usually English alone: .tsv or .jsonl, compressed or not, one example a line
-    (docs/evaluation.md); `python-docs-topics` is paragraphs of the running Python's documentation by topic."""
+    """Files to learn from, by language, usually English alone: .tsv or .jsonl, compressed or not, one example a line,
+    or .parquet (docs/evaluation.md); `python-docs-topics` is paragraphs of the running Python's documentation by
+    topic."""
     test: dict[str, list[LabelledSource]]
     """Files to test on, by language. A language of the recipe that is a clone of one of these and has no files here is
     tested on the clone of its texts."""

@@ -1,9 +1,9 @@
 """Labelled texts in several languages: one text or a pair of texts, its label, and the row it stands in.
 
-Reads what `eval.transfer` names: tables of examples (.tsv, .jsonl) or files as classes, compressed or not. Rows are
-parallel across languages by number, so whatever is drawn (what is held out, what is tested where there is too much) is
-drawn by row: the same rows in all languages. Every row counts, so a bad one is refused with its line; rows without a
-gold label, which SNLI and XNLI have, are left out and counted.
+Reads what `eval.transfer` names: tables of examples (.tsv, .jsonl, compressed or not, .parquet) or files as classes.
+Rows are parallel across languages by number, so whatever is drawn (what is held out, what is tested where there is too
+much) is drawn by row: the same rows in all languages. Every row counts, so a bad one is refused with its line; rows
+without a gold label, which SNLI and XNLI have, are left out and counted.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 from prealign.corpora.documents import COMPRESSED, read_lines
 from prealign.corpora.drops import Drops
+from prealign.corpora.parquet import parquet_fields
 from prealign.errors import PrealignError
 
 NO_GOLD_LABEL = "rows without a gold label"
 NO_GOLD = ("-", "-1")
 """What stands for a label where the annotators of SNLI and MultiNLI did not agree: in their files, and on the hub."""
 TEXT_FIELDS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("text",))
-"""Names of the texts in JSON lines: of XNLI, of PAWS-X and SNLI, of single texts."""
+"""Names of the texts in JSON lines and Parquet: of XNLI, of PAWS-X and SNLI, of single texts."""
 LABEL_FIELDS = ("label", "gold_label")
 ROW_FIELDS = ("row", "id", "idx")
 TOLD = 5
@@ -42,35 +43,35 @@ def read_examples(path: Path, columns: Sequence[str], drops: Drops) -> list[Exam
     """The examples of a table.
 
     Args:
-        path: .tsv or .jsonl, or either with .gz, .xz, .bz2 or .zst after it.
-        columns: of .tsv files, what each holds: "text", "label", "row" or "other". JSON lines name their fields:
-            premise and hypothesis, sentence1 and sentence2, or text; label or gold_label; row, id or idx.
+        path: .tsv or .jsonl, or either with .gz, .xz, .bz2 or .zst after it, or .parquet.
+        columns: of .tsv files, what each holds: "text", "label", "row" or "other". JSON lines and Parquet name their
+            fields: premise and hypothesis, sentence1 and sentence2, or text; label or gold_label; row, id or idx.
     Raises:
         PrealignError: tells the file's bad rows with their lines, or that it holds no example.
     """
     kind = next((suffix for suffix in reversed(path.suffixes) if suffix not in COMPRESSED), "")
-    if kind not in (".tsv", ".jsonl"):
+    if kind not in (".tsv", ".jsonl", ".parquet"):
         raise PrealignError(
             f"{path}: labelled texts are read from .tsv and .jsonl (with .gz, .xz, .bz2 or .zst after it if "
-            "compressed), or name `labels` to take files as classes."
+            "compressed) and .parquet, or name `labels` to take files as classes."
         )
+    unit = "row" if kind == ".parquet" else "line"
     examples: list[Example] = []
     problems: list[str] = []
     rows: set[str] = set()
-    for number, line in read_lines(path):
-        found = _of_columns(line, columns) if kind == ".tsv" else _of_json(line)
+    for number, found in _found(path, kind, columns):
         if isinstance(found, str):
-            problems.append(f"line {number}: {found}")
+            problems.append(f"{unit} {number}: {found}")
             continue
         example = found if found.row else found._replace(row=str(number))
         if number == 1 and example.label in LABEL_FIELDS:
             problems.append(f"line 1: a header ({' | '.join([*example.texts, example.label])}); take it away")
         elif example.row in rows:
-            problems.append(f"line {number}: row {example.row} was there before")
+            problems.append(f"{unit} {number}: row {example.row} was there before")
         elif examples and len(example.texts) != len(examples[0].texts):
-            problems.append(f"line {number}: {len(example.texts)} texts, where the first example has another number")
+            problems.append(f"{unit} {number}: {len(example.texts)} texts, where the first example has another number")
         elif example.label in NO_GOLD:
-            drops.add(NO_GOLD_LABEL, f"{path.name}, line {number}: {' | '.join(example.texts)}")
+            drops.add(NO_GOLD_LABEL, f"{path.name}, {unit} {number}: {' | '.join(example.texts)}")
         else:
             rows.add(example.row)
             examples.append(example)
@@ -104,6 +105,16 @@ def read_classes(paths: Sequence[Path], labels: Sequence[str], column: int | Non
     return examples
 
 
+def _found(path: Path, kind: str, columns: Sequence[str]) -> Iterator[tuple[int, Example | str]]:
+    """Each line's or row's number from 1, and its example or what is wrong with it."""
+    if kind == ".parquet":
+        for number, fields in enumerate(parquet_fields(path), start=1):
+            yield number, _of_fields(fields)
+    else:
+        for number, line in read_lines(path):
+            yield number, _of_columns(line, columns) if kind == ".tsv" else _of_json(line)
+
+
 def _of_columns(line: str, columns: Sequence[str]) -> Example | str:
     """The example of one line, or what is wrong with it."""
     cells = [cell.strip() for cell in line.split("\t")]
@@ -125,6 +136,11 @@ def _of_json(line: str) -> Example | str:
         return "no JSON"
     if not isinstance(fields, dict):
         return "no JSON object"
+    return _of_fields(fields)
+
+
+def _of_fields(fields: dict[str, Any]) -> Example | str:
+    """The like of named values."""
     names = next((names for names in TEXT_FIELDS if set(names) <= set(fields)), None)
     label = next((fields[name] for name in LABEL_FIELDS if name in fields), None)
     if names is None or label is None:

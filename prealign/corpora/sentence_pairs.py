@@ -205,8 +205,11 @@ def _sides(path: Path, source: str, target: str) -> tuple[Path, Path | None]:
     here, there = (source, target) if parts[place] == source else (target, source)
     parts[place] = there
     partner = path.with_name(".".join(parts))
-    if not partner.exists():
-        raise PrealignError(f"{path} looks like the {here} side of a pair of files, but {partner} does not exist.")
+    if path.exists() and not partner.exists():
+        raise PrealignError(
+            f"{path} looks like the {here} side of a pair of files, but {partner} does not exist. Of a pair on the "
+            "hub, name both files."
+        )
     return (path, partner) if here == source else (partner, path)
 
 

@@ -10,7 +10,8 @@ from prealign.config.settings import Recipe
 from prealign.corpora.estimate import extent
 from prealign.corpora.store_writer import has_progress
 from prealign.errors import PrealignError
-from prealign.stages.layout import Layout
+from prealign.hub import is_on_hub
+from prealign.stages.layout import NOT_FETCHED, Layout
 from prealign.stages.stage import Stage
 
 COMMAND_STAGES = {
@@ -23,6 +24,7 @@ COMMAND_STAGES = {
 
 def describe(recipe: Recipe, command: str) -> str:
     """The plan as text: inputs with sizes, stages with their state, training in tokens."""
+    recipe = recipe.unfetched()
     layout = Layout(recipe)
     only = None if command == "run" else COMMAND_STAGES.get(command, (command,))
     lines = ["reads"]
@@ -37,17 +39,20 @@ def describe(recipe: Recipe, command: str) -> str:
         name = f"{pair.source}-{pair.target}"
         for path in [*(text.path for text in pair.parallel), *([pair.path] if pair.path else [])]:
             lines.append(f"  {name:<12} {_size(recipe, path)}")
-        if pair.parallel:
-            lines.append(f"  {name:<12} {extent(layout.corpora(pair))}")
+        found = layout.corpora(pair)
+        if found and all(file.exists() for corpus in found for file in corpus.files):
+            lines.append(f"  {name:<12} {extent(found)}")
     for named in recipe.translations.pairs if recipe.reads_translations else ():
         name = f"{named.source}-{named.target}"
         lines += [f"  {name:<12} {_size(recipe, text.path)}" for text in named.parallel]
     if only is None or "eval" in only:
         lines += [f"  {'tests':<12} {_size(recipe, path)}" for path in _tests(recipe)]
     lines.append("writes")
-    stages = [stage for stage in layout.stages() if only is None or stage.name in only]
+    all_stages = layout.stages()
+    is_known = all(NOT_FETCHED not in stage.inputs.values() for stage in all_stages)
+    stages = [stage for stage in all_stages if only is None or stage.name in only]
     width = max((len(str(stage.folder)) for stage in stages), default=0)
-    lines += [f"  {stage.folder!s:<{width}}  {_state(stage)}" for stage in stages]
+    lines += [f"  {stage.folder!s:<{width}}  {_state(stage, is_known)}" for stage in stages]
     if only is None or "report" in only:
         lines.append(f"  {layout.folder / 'report.html'}")
     if only is None or {"init", "pretrain"} & set(only):
@@ -94,15 +99,21 @@ def _size(recipe: Recipe, path: str) -> str:
     if path in (PYTHON_DOCS, PYTHON_TOPICS):
         return "the documentation of the running Python"
     place: Path = recipe.input(path)
+    if is_on_hub(path) and not place.exists():
+        return f"{path} (from the hub, would be fetched)"
     n_bytes = sum(file.stat().st_size for file in ([place] if place.is_file() else place.rglob("*")))
-    return f"{place} ({n_bytes / 1e6:,.1f} MB)"
+    size = f"{n_bytes / 1e6:,.1f} MB"
+    return f"{path} (from the hub, in its cache, {size})" if is_on_hub(path) else f"{place} ({size})"
 
 
-def _state(stage: Stage) -> str:
+def _state(stage: Stage, is_known: bool) -> str:
+    """What would become of a stage; `is_known`: the content of all that is read is."""
     try:
         if stage.is_finished():
             return "is there and would be reused"
     except PrealignError as error:
+        if not is_known:
+            return "is there; whether it would be reused is known when what is on the hub is fetched"
         return f"REFUSED: {error}"
     if stage.folder.is_dir():
         return "is there and would go on with what is new"

@@ -42,6 +42,9 @@ ORDER = ("words_per_step", "frequency_exponent")
 NO_ALIGNMENT = ("lm_weight", "lm_on", "lm_rows_per_step", "max_steps", "optimizer", "guard", "stop_at")
 """Settings of `init` that are not about the alignment of words; all others are, new ones included."""
 
+NOT_FETCHED = "not fetched"
+"""Stands for the content of a file that is on the hub only."""
+
 NOT_OF_PAIRS = {"as text": ["contrast"], "tlm": ["contrast"], "contrast": ["contrast.mixup"], "mixup": []}
 """Settings of `translations` that are not about what an arm does with sentence pairs."""
 
@@ -240,7 +243,9 @@ class Layout:
         return [kind for kind in INIT_KINDS if kind in needed]
 
     def _content(self, path: Path) -> str:
-        """Fingerprint of an input."""
+        """Fingerprint of an input; in a plan it may lie on the hub only."""
+        if not (self.recipe.fetches or path.exists()):
+            return NOT_FETCHED
         return inputs_of(self.folder).fingerprint(path)
 
     def _content_of_model(self, path: str) -> str:

@@ -6,6 +6,7 @@ import json
 import lzma
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from prealign.corpora.drops import Drops
@@ -138,3 +139,33 @@ def test_the_real_files(shared_data: Path) -> None:
     chinese = read_examples(shared_data / "nli" / "pawsx.dev.zh.tsv.xz", paws, Drops())
     both = len(list(parallel_rows(french, chinese)))
     assert 1900 < both < min(len(french), len(chinese))  # other rows are missing in each
+
+
+@pytest.mark.parametrize(
+    ("metadata", "labels"),
+    [
+        ('{"info": {"features": {"label": {"names": ["no", "yes"]}, "text": {"dtype": "string"}}}}', ["yes", "no"]),
+        ('{"info": {"features": {"text": {"names": ["no", "yes"]}}}}', ["1", "0"]),
+        ('{"info": {"features": ["label"]}}', ["1", "0"]),
+        ("no JSON", ["1", "0"]),
+        (None, ["1", "0"]),
+    ],
+)
+def test_parquet_has_names_of_classes_or_numbers(tmp_path: Path, metadata: str | None, labels: list[str]) -> None:
+    path = tmp_path / "a.parquet"
+    query = "select * from (values ('去', 1, 'b'), ('来', 0, 'a'), ('走', -1, 'c')) t(text, label, id)"
+    told = f", kv_metadata {{huggingface: '{metadata}'}}" if metadata else ""
+    duckdb.execute(f"copy ({query}) to '{path}' (format parquet{told})")
+    drops = Drops()
+    assert read_examples(path, NLI, drops) == [Example("b", ("去",), labels[0]), Example("a", ("来",), labels[1])]
+    assert drops.as_dict()["rows without a gold label"]["samples"] == ["a.parquet, row 3: 走"]
+
+
+def test_bad_parquet_rows_are_told_with_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    duckdb.execute(f"copy (select 'a' as text, 1 as label union all select '', 0) to '{path}' (format parquet)")
+    with pytest.raises(PrealignError, match=r"has 1 bad row:\n  - row 2: text is empty or no text"):
+        read_examples(path, NLI, Drops())
+    path.write_bytes(b"a\tb\tc\n")
+    with pytest.raises(PrealignError, match=r"a\.parquet is damaged or no Parquet file"):
+        read_examples(path, NLI, Drops())
