@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prealign.cli import RECIPE_COMMANDS
-from prealign.config.sentences import field_names
+from prealign.config.mistakes import field_names
 from prealign.config.settings import Recipe
 from prealign.stages.dictionary_flags import COMMANDS
 

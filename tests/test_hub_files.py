@@ -148,7 +148,7 @@ def test_a_dry_run_fetches_nothing_and_tells_what_is_cached(
     told = capsys.readouterr().out
     assert f"{cached} (from the hub, in its cache, 0.0 MB)" in told
     for name in (f"{absent}.en.gz", f"{absent}.de.gz", f"{absent}.txt"):
-        assert f"{name} (from the hub, would be fetched)" in told
+        assert f"{name} (from the hub, not in its cache)" in told
     assert not (tmp_path / "run").exists()
 
 

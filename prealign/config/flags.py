@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from prealign.config.sentences import Origin, Place, as_flag, sentences
+from prealign.config.mistakes import Origin, Place, as_flag, sentences
 from prealign.errors import PrealignError
 
 HELP = ("-h", "--help")
@@ -32,6 +32,9 @@ def lay_over(
 ) -> list[str]:
     """Put the values of flags such as `--init.temperature 0.2` in the place of a recipe's own.
 
+    A flag takes all words up to the next one, so `-1` is a value, and one that begins with `--` is written
+    `--flag=--value`. Of a flag that is given twice the last counts; a list is not added to.
+
     Args:
         values: the recipe as its file has it, not checked yet; changed in place, as are `origins`.
         origins: the lines of these values; where a flag gives one, the flag.
@@ -46,7 +49,9 @@ def lay_over(
         if annotation is None and str(place[-1]).startswith("no_"):
             yes, switch = _setting(kind, values, as_flag((*place[:-1], str(place[-1])[3:])))
             if bool in _kinds(switch):
-                place, annotation, words = yes, switch, ["false", *words]
+                if words:
+                    problems.append(f"{flag} takes no value, got {' '.join(words)}")
+                place, annotation, words = yes, switch, ["false"]
         try:
             _put(values, place, words if annotation is None else _value(annotation, words))
         except _UnfitError as unfit:
@@ -195,7 +200,9 @@ def _put(values: Any, place: Place, value: Any) -> None:
     """
     part: Any = place[0]
     rest = place[1:]
-    if not (isinstance(values, dict) or (isinstance(values, list) and part in range(len(values)))):
+    if isinstance(values, list) and part not in range(len(values)):
+        raise _UnfitError(f"has no place in the recipe: the list has {len(values)} of these, counted from 0")
+    if not isinstance(values, dict | list):
         raise _UnfitError("has no place in the recipe")
     if not rest:
         values[part] = value
@@ -209,11 +216,13 @@ def _value(annotation: Any, words: list[str]) -> Any:
     """The words of a flag as a recipe's file would hold them; whether they are right, validation says.
 
     Raises:
-        _UnfitError: there are none, or a mapping's are not in pairs.
+        _UnfitError: there are none, or an empty one, or a mapping's are not in pairs.
     """
     kinds = [kind for kind in _kinds(annotation) if kind is not types.NoneType]
-    if words == ["None"] and len(kinds) < len(_kinds(annotation)):
+    if words in (["None"], ["null"]) and len(kinds) < len(_kinds(annotation)):
         return None
+    if words == [""]:  # --output "$FOLDER" with a variable that is not set
+        raise _UnfitError("needs a value")
     many = next((kind for kind in kinds if typing.get_origin(kind) in (list, tuple, dict)), None)
     if many is not None and (len(kinds) == 1 or len(words) > 1):
         inner = typing.get_args(many)

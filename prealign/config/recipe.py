@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from prealign import files
 from prealign.config.flags import lay_over
-from prealign.config.sentences import Origin, Place, dotted, sentences
+from prealign.config.mistakes import Origin, Place, dotted, sentences
 from prealign.config.settings import Recipe
 from prealign.errors import PrealignError
 

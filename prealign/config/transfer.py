@@ -124,12 +124,15 @@ class TransferSet(Settings):
             strange = next(name for name in self.columns if name not in KINDS)
             yield f"columns has text and {strange}; name text, label, row and other, or languages in place of text"
             return
+        unfit, wanted = [], "or twice for pairs of texts, one label, and at most one row"
+        if self.labels:
+            wanted = "and neither label nor row, as files are classes"
         for code in {**self.train, **self.test}:
             counts = [self.columns_of(code).count(name) for name in ("text", "label", "row")]
-            if self.labels and counts != [1, 0, 0]:
-                yield f"columns needs {code} once, and neither label nor row, as files are classes"
-            elif not self.labels and not _is_example(*counts):
-                yield f"columns needs {code} once, or twice for pairs of texts, one label, and at most one row"
+            if not (counts == [1, 0, 0] if self.labels else _is_example(*counts)):
+                unfit.append(code)
+        if unfit:
+            yield f"columns needs {' and '.join(unfit)} once, {wanted}; it is [{', '.join(self.columns)}]"
         for path in self.files:
             if ".tsv" not in Path(path).suffixes:
                 yield f"columns names languages, so {path} must be a .tsv file"

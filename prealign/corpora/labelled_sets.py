@@ -80,7 +80,7 @@ def labelled_set(recipe: Recipe, item: TransferSet, drops: Drops) -> LabelledSet
             train.append(example)
     train = _draw(recipe, item, "train", train, item.max_train)
     labels = sorted({example.label for example in train})
-    _check(item, labels, train, test)
+    _check(item, labels, train, test, drops)
     clones = {
         code: [example._replace(texts=tuple(map(clone, example.texts))) for example in test[language.clone_of]]
         for code, language in recipe.languages.items()
@@ -124,13 +124,16 @@ def _lowest(recipe: Recipe, item: TransferSet, part: str, examples: list[Example
     return [example for example, draw in zip(examples, drawn) if draw < border]
 
 
-def _check(item: TransferSet, labels: list[str], train: list[Example], test: dict[str, list[Example]]) -> None:
+def _check(
+    item: TransferSet, labels: list[str], train: list[Example], test: dict[str, list[Example]], drops: Drops
+) -> None:
     """Everything that would make the numbers mean nothing."""
     problems = []
     if len(labels) < 2:
-        problems.append(f"its training texts have {len(labels)} labels ({', '.join(labels)}); two are needed")
+        problems.append(f"its training texts need labels of two kinds or more, and have {', '.join(labels) or 'none'}")
     if absent := [group for group in item.label_groups if group not in labels]:
-        problems.append(f"no training text has a label that begins like those of {', '.join(absent)}")
+        others = "".join(f"; one that is in no group is {sample}" for sample in drops.samples.get(OF_NO_GROUP, [])[:1])
+        problems.append(f"no training text has a label that begins like those of {', '.join(absent)}{others}")
     fields = {len(example.texts) for example in train}
     for code, examples in test.items():
         unknown = sorted({example.label for example in examples} - set(labels))

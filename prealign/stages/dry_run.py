@@ -100,7 +100,7 @@ def _size(recipe: Recipe, path: str) -> str:
         return "the documentation of the running Python"
     place: Path = recipe.input(path)
     if is_on_hub(path) and not place.exists():
-        return f"{path} (from the hub, would be fetched)"
+        return f"{path} (from the hub, not in its cache)"
     n_bytes = sum(file.stat().st_size for file in ([place] if place.is_file() else place.rglob("*")))
     size = f"{n_bytes / 1e6:,.1f} MB"
     return f"{path} (from the hub, in its cache, {size})" if is_on_hub(path) else f"{place} ({size})"

@@ -38,6 +38,12 @@ def run(recipe: Recipe, fresh: list[str], *, only: str | None = None, named: str
         stage.is_finished()  # a folder made from another recipe is refused before anything is touched
     if only in (None, "eval"):
         refuse_missing(recipe.eval.lm_eval)
+    if only is None and recipe.eval.transfer and not layout.eval.is_finished():
+        from prealign.corpora.drops import Drops
+        from prealign.corpora.labelled_sets import labelled_set
+
+        for item in recipe.eval.transfer:
+            labelled_set(recipe, item, Drops())  # what is wrong with it is told before the training, not after
     if not launched_as_group():
         write_recipe(recipe, layout.folder / "recipe.yaml")
         inputs_of(layout.folder).write()

@@ -44,6 +44,13 @@ INTEGER = "input should be a valid integer"
     ("flags", "sentence"),
     [
         ("--seeds 1 1", "--seeds: 1 is named twice; each seed trains every arm once"),
+        ("--output=", "--output needs a value"),
+        ("--translations.pairs.0.source en", "has no place in the recipe: the list has 0 of these, counted from 0"),
+        ("--init.guard.de.x 1", "--init.guard.de.x: input should be a valid number, got {'x': ['1']}"),
+        ("--contrast.layer 2", "--contrast.layer is not a setting; did you mean --translations.contrast.layer?"),
+        ("--init.contrast.keys 2", "--init.contrast.keys is not a setting; did you mean --translations.contrast.keys?"),
+        ("--init..temperature 2", "--init..temperature is not a setting; did you mean --init.temperature"),
+        ("--store.no-deduplicate yes", "--store.no-deduplicate takes no value, got yes"),
         ("--seeds 1 -4", "--seeds: input should be greater than or equal to 0, got '-4'"),
         ("--init.temperature -1", "--init.temperature: input should be greater than 0, got '-1'"),
         ("--init.temperature=-1", "--init.temperature: input should be greater than 0, got '-1'"),
@@ -87,6 +94,23 @@ def test_mistakes_of_flags_and_of_the_file_are_told_together(recipe, capsys):
         f"  - --pretrain.max-steps: {INTEGER}, got 'x'",
         "  - --pretrain.max-steep is not a setting; did you mean --pretrain.max-steps?",
     ]
+
+
+def test_each_word_of_a_flag_has_its_own_mistake(recipe, capsys):
+    assert cli.run(["run", str(recipe), "--seeds", "x", "2", "-3", "--translations.pairs", "en", "de"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "prealign: 4 mistakes in the recipe:",
+        f"  - --seeds: {INTEGER}, got 'x'",
+        "  - --seeds: input should be greater than or equal to 0, got '-3'",
+        "  - --translations.pairs: input should be `name: value` pairs, got 'en'",
+        "  - --translations.pairs: input should be `name: value` pairs, got 'de'",
+    ]
+
+
+def test_of_a_flag_that_is_given_twice_the_last_counts(recipe):
+    flags = "--seeds 1 2 --seeds 3 --store.deduplicate --store.no-deduplicate --init.stop-at 0.5 --init.stop-at null"
+    found = read_recipe(recipe, flags.split())
+    assert (found.seeds, found.store.deduplicate, found.init.stop_at) == ([3], False, None)
 
 
 def test_a_flag_mends_a_mistake_of_the_file(recipe):

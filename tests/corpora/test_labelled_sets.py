@@ -109,7 +109,7 @@ def test_one_file_of_two_languages(data: Path) -> None:
         assert labels.count("gospels") == labels.count("law")
     assert len(found.test["sw"]) == 20
     assert drops.as_dict()["rows whose label is in no group"]["samples"][0] == "Num.1: list"
-    with pytest.raises(PrealignError, match="no training text has a label that begins like those of letters"):
+    with pytest.raises(PrealignError, match=r"begins like those of letters; one that is in no group is Num\.1: list"):
         read(data, item | {"held_out_share": 0.4, "label_groups": groups | {"letters": ["Rom."]}})
 
 
@@ -137,9 +137,12 @@ def test_files_as_classes_with_a_column_for_each_language(data: Path) -> None:
             "columns has text and en; name text, label, row and other, or languages",
         ),
         ({"columns": ["en", "sw", "label"]}, "columns needs de once, or twice for pairs of texts, one label"),
-        ({"columns": ["en", "de"]}, "columns needs en once, or twice for pairs of texts, one label"),
+        (
+            {"columns": ["en", "de", "labell"]},
+            "columns needs en and de once, or twice for pairs of texts, one label, and at most one row; it is [en, ",
+        ),
         ({"columns": ["en", "de", "label"], "test": {"de": ["a.jsonl"]}}, "so a.jsonl must be a .tsv file"),
-        ({"columns": ["en", "de", "label"], "labels": ["x"]}, "columns needs en once, and neither label nor row"),
+        ({"columns": ["en", "de", "label"], "labels": ["x"]}, "columns needs en and de once, and neither label nor "),
         ({"label_groups": {"law": ["Gen."]}}, "label_groups needs two groups or more"),
         ({"labels": ["x", "y"], "label_groups": {"x": ["a"], "y": ["b"]}}, "give one of them"),
     ],

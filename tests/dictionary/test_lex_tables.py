@@ -22,7 +22,6 @@ def test_both_tables_are_read_whichever_is_named(tmp_path: Path, named: str, cap
     (tmp_path / "lex.f2e").write_text(F2E)
     (tmp_path / "lex.e2f").write_text(E2F)
     with caplog.at_level(logging.INFO, logger="prealign"):
-        logging.getLogger("prealign").propagate = True
         entries = read_entries(tmp_path / named)
     assert sorted(entries, key=lambda e: (e.source, e.target)) == [
         Entry("bank", "bank", 1, 1.0, 0.5),

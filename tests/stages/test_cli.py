@@ -156,3 +156,17 @@ def test_a_recipe_without_running_text_is_for_dictionaries_only(tmp_path, capsys
     assert card["licence"] == "CC0"
     assert card["attribution"] == ["nobody"]
     assert list(card["corpora"]) == ["corpus 1, pairs.tsv"]
+
+
+def test_a_mistake_in_a_transfer_set_is_told_before_anything_is_made(tmp_path, capsys):
+    (tmp_path / "en.txt").write_text("A house.\nA river.\n")
+    (tmp_path / "topics.tsv").write_text("A house by the river.\tbuildings\nA river by the house.\tbuildings\n")
+    recipe = tmp_path / "recipe.yaml"
+    files = "train: {en: [topics.tsv]}, test: {en: [topics.tsv]}, held_out_share: 0.5"
+    recipe.write_text(
+        f"output: {tmp_path / 'run'}\ndata: {tmp_path}\narms: [joint]\nlanguages: {{en: {{text: [en.txt]}}}}\n"
+        f"eval: {{transfer: [{{name: topics, {files}, columns: [text, label]}}]}}\n"
+    )
+    assert cli.run(["run", str(recipe)]) == 2
+    assert "The transfer set topics cannot be used:" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "tokenizer").exists()

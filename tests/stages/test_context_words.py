@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections import Counter
 from itertools import pairwise
@@ -229,26 +228,20 @@ def test_the_real_commands_align_words_in_sentences(finished_run, toy, tmp_path:
         shutil.copytree(finished_run[0] / stage, folder / stage)
     recipe = str(toy(folder))
     flags = ["--dictionary.keep-links", "60", "--init.context-sentences-per-step", "5"]
-    root = logging.getLogger("prealign")
-    before = root.handlers[:], root.level, root.propagate
-    try:
-        assert cli.run(["build-dict", recipe, *flags]) == 0
-        assert cli.run(["init", recipe, "--arms", "during", *flags, "--init.alignment-weight", "0"]) == 2
-        assert "prealign prepare RECIPE" in capsys.readouterr().err
-        assert cli.run(["prepare", recipe, *flags]) == 0
-        check_marks(folder)
-        assert cli.run(["init", recipe, "--arms", "init_only", *flags]) == 0
-        assert cli.run(["init", recipe, "--arms", "during", *flags]) == 0
-        assert cli.run(["pretrain", recipe, "--arms", "during", *flags]) == 0
-        stages = "init/aligned", "init/control", "pretrain/during"
-        found = {stage: losses(folder / stage) for stage in stages}
-        card = (folder / "init/aligned/model/README.md").read_text()
-        without_words_alone = ["--fresh", "init", "--init.alignment-weight", "0"]
-        assert cli.run(["init", recipe, "--arms", "init_only", *flags, *without_words_alone]) == 0
-        found["context only"] = losses(folder / "init" / "aligned")
-    finally:
-        root.handlers[:], root.propagate = before[0], before[2]
-        root.setLevel(before[1])
+    assert cli.run(["build-dict", recipe, *flags]) == 0
+    assert cli.run(["init", recipe, "--arms", "during", *flags, "--init.alignment-weight", "0"]) == 2
+    assert "prealign prepare RECIPE" in capsys.readouterr().err
+    assert cli.run(["prepare", recipe, *flags]) == 0
+    check_marks(folder)
+    assert cli.run(["init", recipe, "--arms", "init_only", *flags]) == 0
+    assert cli.run(["init", recipe, "--arms", "during", *flags]) == 0
+    assert cli.run(["pretrain", recipe, "--arms", "during", *flags]) == 0
+    stages = "init/aligned", "init/control", "pretrain/during"
+    found = {stage: losses(folder / stage) for stage in stages}
+    card = (folder / "init/aligned/model/README.md").read_text()
+    without_words_alone = ["--fresh", "init", "--init.alignment-weight", "0"]
+    assert cli.run(["init", recipe, "--arms", "init_only", *flags, *without_words_alone]) == 0
+    found["context only"] = losses(folder / "init" / "aligned")
     both = {"alignment", "context_alignment", "lm"}
     expected = [both, {"lm"}, both, {"context_alignment", "lm"}]
     assert dict(zip(found, map(set, found.values()), strict=True)) == dict(zip(found, expected, strict=True))

@@ -6,9 +6,8 @@ Each test goes on from copies of the finished toy run's dictionary, tokenizer an
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,18 +21,14 @@ PAIR = "en--en-x-clone"
 
 
 @pytest.fixture
-def inside(capsys) -> Iterator[Callable[..., tuple[int, str]]]:
+def inside(capsys) -> Callable[..., tuple[int, str]]:
     """Carry out a command line in this process, which saves it starting; gives the exit code and what was said."""
-    root = logging.getLogger("prealign")
-    before = root.handlers[:], root.level, root.propagate
 
     def run(*arguments: str) -> tuple[int, str]:
         code = cli.run([*arguments])
         return code, capsys.readouterr().err
 
-    yield run
-    root.handlers[:], root.propagate = before[0], before[2]
-    root.setLevel(before[1])
+    return run
 
 
 @pytest.fixture

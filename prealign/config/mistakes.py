@@ -25,11 +25,15 @@ def sentences(error: ValidationError, kind: Any, origins: Mapping[Place, Origin]
     """
     told: dict[Place, tuple[Origin | None, str]] = {}
     for item in error.errors():
-        place = known = tuple(item["loc"])
+        place: Place = tuple(item["loc"])
+        known = place
+        if item["type"] not in ("missing", "value_error"):
+            known = _of_flag_within(place, origins) or place
         while known and known not in origins:
             known = known[:-1]
         if known and item["type"] not in ("missing", "extra_forbidden"):
-            place = known
+            is_word = isinstance(origins[known], str) and isinstance(next(iter(place[len(known) :]), None), int)
+            place = place[: len(known) + 1] if is_word else known  # each word of a flag is a value of its own
         origin = origins.get(known)
         sentence = _sentence(item, kind, known, origin)
         if item["type"] == "value_error":  # sentences of ours, of which a section may have several
@@ -40,8 +44,16 @@ def sentences(error: ValidationError, kind: Any, origins: Mapping[Place, Origin]
     return list(told.values())
 
 
+def _of_flag_within(place: Place, origins: Mapping[Place, Origin]) -> Place | None:
+    """The place of the flag that made a section where there is none: of --contrast.layer at ("contrast",)."""
+    if not place or place in origins:
+        return None
+    within = (one for one, origin in origins.items() if isinstance(origin, str) and one[: len(place)] == place)
+    return next(within, None)
+
+
 def _sentence(error: Any, kind: Any, known: Place, origin: Origin | None) -> str:
-    place: Place = tuple(error["loc"])
+    place: Place = max(tuple(error["loc"]), known, key=len)
     is_flag = isinstance(origin, str)
     if error["type"] == "extra_forbidden":
         return f"{as_flag(place) if is_flag else dotted(place)} is not a setting{_suggestion(kind, place, is_flag)}"
