@@ -28,6 +28,7 @@ from prealign.evaluation.harness import Suite
 from prealign.stages.language_model import masking_of
 from prealign.stages.layout import Layout
 from prealign.stages.sentence_sets import sentences_of
+from prealign.stages.stage import Stage
 from prealign.stages.word_groups import WordGroups
 from prealign.tokenizer.load import load_tokenizer
 from prealign.tokenizer.one_vocabulary import merge_twins
@@ -102,16 +103,16 @@ class Materials:
     @opened_once
     def pairs(self) -> PairStore:
         """Linked sentence pairs, for words in context."""
-        self.layout.pairs.require("prealign prepare RECIPE")
-        store = PairStore(self.layout.pairs.folder)
-        store.check_tokenizer(self.tokenizer)
-        return store
+        return self._pairs_of(self.layout.pairs)
 
     @opened_once
     def translations(self) -> PairStore:
         """Sentence pairs to train on."""
-        self.layout.translations.require("prealign prepare RECIPE")
-        store = PairStore(self.layout.translations.folder)
+        return self._pairs_of(self.layout.translations)
+
+    def _pairs_of(self, stage: Stage) -> PairStore:
+        stage.require("prealign prepare RECIPE")
+        store = PairStore(stage.folder)
         store.check_tokenizer(self.tokenizer)
         return store
 
